@@ -1,0 +1,122 @@
+"""DDL of the rollups for both stores, made from their one declaration in `services.contracts.rollups`.
+
+TimescaleDB: base tables are hypertables, higher levels real-time continuous aggregates. Plain PostgreSQL: higher levels
+are tables filled by the refresher up to `rollup_state.materialized_through`, and views that add what is newer from the
+level below. Names, columns and numbers are the same.
+"""
+
+from __future__ import annotations
+
+from services.contracts.rollups import LEVEL_SECONDS, Level, Rollup
+
+KEY_COLUMNS = ("bucket", "tenant_no")
+_INTERVAL: dict[Level, str] = {"minute": "1 minute", "15m": "15 minutes", "hour": "1 hour", "day": "1 day"}
+# Plain PostgreSQL has no chunks; the same statement shape keeps the two flavours comparable.
+_CHUNK: dict[Level, str] = {"minute": "1 day", "15m": "7 days", "hour": "7 days", "day": "90 days"}
+
+
+def interval(level: Level) -> str:
+    """The width of a bucket as an SQL interval's text."""
+    return _INTERVAL[level]
+
+
+def _dimension_columns(rollup: Rollup) -> list[str]:
+    kinds = {name: "smallint" for name in rollup.integer_dimensions}
+    return [f"{name} {kinds.get(name, 'text')} NOT NULL" for name in rollup.dimensions]
+
+
+def _measure_columns(rollup: Rollup) -> list[str]:
+    return [f"{name} bigint NOT NULL DEFAULT 0" for name in rollup.measures]
+
+
+def _summed(rollup: Rollup) -> str:
+    # sum(bigint) is numeric; a bucket's sum stays far below 2**63 pico-USD (9.2 million dollars), and overflow is an error.
+    return ", ".join(f"sum({name})::bigint AS {name}" for name in rollup.measures)
+
+
+def _group(rollup: Rollup) -> str:
+    return ", ".join(("tenant_no", *rollup.dimensions))
+
+
+def base_table(rollup: Rollup) -> str:
+    """The table the processor folds into; the view over it sums the partitions away."""
+    columns = ["bucket timestamptz NOT NULL", "tenant_no integer NOT NULL", "kafka_partition smallint NOT NULL"]
+    columns += _dimension_columns(rollup) + _measure_columns(rollup)
+    key = ", ".join(("bucket", "tenant_no", *rollup.dimensions, "kafka_partition"))
+    return f"CREATE TABLE {rollup.base_table} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+
+
+def base_view(rollup: Rollup) -> str:
+    """`{name}_{base level}`: one row per key, whichever partitions wrote it."""
+    return (
+        f"CREATE VIEW {rollup.view(rollup.base_level)} AS SELECT bucket, {_group(rollup)}, {_summed(rollup)} "
+        f"FROM {rollup.base_table} GROUP BY bucket, {_group(rollup)}"
+    )
+
+
+def hypertable(table: str, column: str, chunk: str) -> str:
+    return f"SELECT create_hypertable('{table}', by_range('{column}', INTERVAL '{chunk}'), create_default_indexes => false)"
+
+
+def _source(rollup: Rollup, level: Level) -> str:
+    """What a level is summed from on TimescaleDB: an aggregate stands on a hypertable or another aggregate, not on a view."""
+    below = rollup.levels[rollup.levels.index(level) - 1]
+    return rollup.base_table if below == rollup.base_level else rollup.view(below)
+
+
+def timescale_level(rollup: Rollup, level: Level) -> str:
+    """A real-time continuous aggregate, filled by the refresher only."""
+    bucket = f"time_bucket(INTERVAL '{_INTERVAL[level]}', bucket)"
+    return (
+        f"CREATE MATERIALIZED VIEW {rollup.view(level)} WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS "
+        f"SELECT {bucket} AS bucket, {_group(rollup)}, {_summed(rollup)} FROM {_source(rollup, level)} "
+        f"GROUP BY {bucket}, {_group(rollup)} WITH NO DATA"
+    )
+
+
+def date_bin(level: Level, column: str = "bucket") -> str:
+    """The start of the bucket `column` falls in; plain PostgreSQL's `time_bucket`."""
+    return f"date_bin(INTERVAL '{_INTERVAL[level]}', {column}, TIMESTAMPTZ '1970-01-01 00:00:00+00')"
+
+
+def plain_level(rollup: Rollup, level: Level) -> list[str]:
+    """Table and view of a level on plain PostgreSQL."""
+    table, below = f"{rollup.view(level)}_mat", rollup.view(rollup.levels[rollup.levels.index(level) - 1])
+    columns = ["bucket timestamptz NOT NULL", "tenant_no integer NOT NULL", *_dimension_columns(rollup), *_measure_columns(rollup)]
+    watermark = f"(SELECT {date_bin(level, 'materialized_through')} FROM rollup_state)"
+    names = ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
+    return [
+        f"CREATE TABLE {table} ({', '.join(columns)}, PRIMARY KEY (bucket, {_group(rollup)}))",
+        f"CREATE INDEX ON {table} (tenant_no, bucket)",
+        f"CREATE VIEW {rollup.view(level)} AS SELECT {names} FROM {table} WHERE bucket < {watermark} UNION ALL "
+        f"SELECT {date_bin(level)} AS bucket, {_group(rollup)}, {_summed(rollup)} FROM {below} WHERE bucket >= {watermark} "
+        f"GROUP BY {date_bin(level)}, {_group(rollup)}",
+    ]
+
+
+def refresh_plain(rollup: Rollup, level: Level) -> list[str]:
+    """Rebuilds the buckets that start in the array `%(buckets)s` of one level from the level below."""
+    table, below = f"{rollup.view(level)}_mat", rollup.view(rollup.levels[rollup.levels.index(level) - 1])
+    names = ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
+    width = f"INTERVAL '{_INTERVAL[level]}'"
+    return [
+        f"DELETE FROM {table} WHERE bucket = ANY(%(buckets)s)",
+        f"INSERT INTO {table} ({names}) SELECT b, {_group(rollup)}, {_summed(rollup)} FROM unnest(%(buckets)s::timestamptz[]) AS b "
+        f"JOIN LATERAL (SELECT * FROM {below} WHERE bucket >= b AND bucket < b + {width}) AS finer ON true "
+        f"GROUP BY b, {_group(rollup)}",
+    ]
+
+
+def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
+    """Everything one family needs, in order."""
+    statements = [base_table(rollup), f"CREATE INDEX ON {rollup.base_table} (tenant_no, bucket)"]
+    if timescale:
+        statements.append(hypertable(rollup.base_table, "bucket", _CHUNK[rollup.base_level]))
+    statements.append(base_view(rollup))
+    for level in rollup.levels[1:]:
+        statements += [timescale_level(rollup, level)] if timescale else plain_level(rollup, level)
+    return statements
+
+
+def aligned_seconds(level: Level) -> int:
+    return LEVEL_SECONDS[level]
