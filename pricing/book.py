@@ -1,0 +1,141 @@
+"""Reads and checks price_book.yaml: all that is wrong with it is told at once, and a wrong book is no book."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from pricing.book_entries import read_entry
+from pricing.entries import END_OF_TIME_US, TIERS, Entry, ModelPrices, PrefixRule, PriceBook, ProviderPrices
+from pricing.nodes import NodeReader, Problem
+
+DEFAULT_BOOK_PATH: Final = Path(__file__).with_name("price_book.yaml")
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class PriceBookError(ValueError):
+    """The book is wrong. `problems` lists everything, `str()` is one `path:line: key: message` a line."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(f"{path}:{p.line}: {p.key}: {p.message}" for p in self.problems))
+
+
+def load_book(path: str | Path = DEFAULT_BOOK_PATH) -> PriceBook:
+    """Read, check and compile a price book. PriceBookError with every problem if anything at all is wrong."""
+    path = Path(path)
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except OSError as error:
+        raise PriceBookError(path, [Problem(0, "file", f"cannot be read: {error.strerror or error}")]) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        message = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise PriceBookError(path, [Problem(mark.line + 1 if mark else 1, "yaml", message)]) from error
+    reader = NodeReader()
+    book = _read_book(reader, root) if root is not None else None
+    if book is None:
+        reader.problems.append(Problem(1, "file", "is empty"))
+    if book is None or reader.problems:
+        raise PriceBookError(path, reader.problems)
+    return book
+
+
+def _read_book(reader: NodeReader, root: Node) -> PriceBook:
+    values = reader.record(root, "book", ("version", "units", "providers"), ("provider_aliases",))
+    version = reader.text(values["version"], "version") if "version" in values else None
+    units: dict[str, Node] = reader.mapping(values["units"], "units") if "units" in values else {}
+    for name, node in units.items():
+        reader.text(node, f"units.{name}")
+    provider_nodes = reader.mapping(values["providers"], "providers") if "providers" in values else {}
+    read = partial(_read_provider, reader, frozenset(units))
+    providers = {name: read(name, node) for name, node in provider_nodes.items()}
+    aliases: dict[str, str] = {}
+    if "provider_aliases" in values:
+        for node in reader.items(values["provider_aliases"], "provider_aliases"):
+            _read_rule(reader, node, "provider_aliases", "provider", providers, aliases, [])
+    return PriceBook(version or "", frozenset(units), providers, aliases)
+
+
+def _read_provider(reader: NodeReader, units: frozenset[str], name: str, node: Node) -> ProviderPrices:
+    values = reader.record(node, name, ("source", "checked", "models"), ("rules",))
+    models: dict[str, ModelPrices] = {}
+    if "models" in values:
+        for model, model_node in reader.mapping(values["models"], f"{name}.models").items():
+            models[model] = _read_model(reader, units, f"{name}/{model}", model_node, values)
+    exact: dict[str, str] = {}
+    prefixes: list[PrefixRule] = []
+    if "rules" in values:
+        for rule in reader.items(values["rules"], f"{name}.rules"):
+            _read_rule(reader, rule, f"{name}.rules", "model", models, exact, prefixes)
+    return ProviderPrices(name, models, exact, tuple(prefixes))
+
+
+def _read_model(
+    reader: NodeReader, units: frozenset[str], name: str, node: Node, provider: dict[str, Node]
+) -> ModelPrices:
+    values = reader.record(node, name, ("tier", "entries"), ("source", "checked"))
+    tier = reader.one_of(values["tier"], f"{name}.tier", TIERS) if "tier" in values else None
+    inherited = {key: values.get(key, provider.get(key)) for key in ("source", "checked")}
+    entries: list[tuple[Entry, Node]] = []
+    for entry_node in reader.items(values["entries"], f"{name}.entries") if "entries" in values else []:
+        entry = read_entry(reader, units, name, entry_node, inherited)
+        if entry is not None:
+            entries.append((entry, entry_node))
+    ordered = _half_open(reader, name, entries)
+    return ModelPrices(name, tier or "", ordered, tuple(entry.effective_from_us for entry in ordered))
+
+
+def _half_open(reader: NodeReader, name: str, entries: list[tuple[Entry, Node]]) -> tuple[Entry, ...]:
+    """Close each entry where the next begins; one that says it lasts longer, or begins twice, overlaps."""
+    ordered = sorted(entries, key=lambda pair: pair[0].effective_from_us)
+    closed: list[Entry] = []
+    for position, (entry, node) in enumerate(ordered):
+        following = ordered[position + 1][0].effective_from_us if position + 1 < len(ordered) else END_OF_TIME_US
+        until = entry.effective_until_us
+        if following == entry.effective_from_us or (until != END_OF_TIME_US and until > following):
+            reader.complain(node, f"{name}.entries", "overlaps the entry after it")
+        closed.append(
+            Entry(
+                entry.entry_id, entry.effective_from_us, min(until, following), entry.plans, entry.source, entry.checked
+            )
+        )
+    return tuple(closed)
+
+
+def _read_rule(
+    reader: NodeReader,
+    node: Node,
+    key: str,
+    target_key: str,
+    targets: dict[str, Any],
+    exact: dict[str, str],
+    prefixes: list[PrefixRule],
+) -> None:
+    """`match` is a name, a list of names, or a prefix ending in `*` (models only); `reason` says why it may."""
+    values = reader.record(node, key, ("match", target_key, "reason"))
+    target = reader.one_of(values[target_key], f"{key}.{target_key}", targets) if target_key in values else None
+    reason = reader.text(values["reason"], f"{key}.reason") if "reason" in values else None
+    match = values.get("match")
+    nodes = [] if match is None else (list(match.value) if isinstance(match, SequenceNode) else [match])
+    for name_node in nodes:
+        if isinstance(name_node, MappingNode):
+            reader.complain(name_node, f"{key}.match", "must be a name, a list of names, or a prefix ending in *")
+            continue
+        pattern = reader.text(name_node, f"{key}.match")
+        if pattern is None or target is None or reason is None:
+            continue
+        prefix = pattern[:-1]
+        if "*" in prefix or (pattern.endswith("*") and target_key == "provider"):
+            reader.complain(name_node, f"{key}.match", f"{pattern!r}: only a model rule may end in a single *")
+        elif pattern in targets or pattern in exact:
+            reader.complain(name_node, f"{key}.match", f"{pattern!r} is already a {target_key} or matched by a rule")
+        elif not pattern.endswith("*"):
+            exact[pattern] = target
+        elif any(prefix.startswith(earlier.prefix) for earlier in prefixes):
+            reader.complain(name_node, f"{key}.match", f"{pattern!r} is never reached: an earlier prefix takes it")
+        else:
+            prefixes.append(PrefixRule(prefix, target, reason))

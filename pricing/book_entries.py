@@ -1,0 +1,188 @@
+"""Reads one dated entry of the price book: prices by class, bands, units, service tiers."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Final
+
+from yaml.nodes import MappingNode, Node, ScalarNode
+
+from pricing.entries import (
+    ANY_SERVICE_TIER,
+    END_OF_TIME_US,
+    PRICE_MAX_PICO_USD,
+    SERVICE_TIERS,
+    Band,
+    Entry,
+    Plan,
+    price_vector,
+)
+from pricing.money import pico_from_usd_per_million, scaled_int
+from pricing.nodes import NodeReader
+from pricing.usage import USAGE_CLASS_INDEX
+
+_UNIT_PRICE_MAX_PICO_USD: Final = 10**15
+_MULTIPLIER_MAX: Final = 100
+_PRICED_BY: Final = ("prices", "units", "long_context")
+
+
+def read_entry(
+    reader: NodeReader, units: frozenset[str], name: str, node: Node, inherited: Mapping[str, Node | None]
+) -> Entry | None:
+    """The entry, or None where its date can't be read. Its end is the one it states; the caller sees what follows."""
+    key = f"{name}.entries"
+    optional = ("effective_until", "source", "checked", "service_tiers", *_PRICED_BY)
+    values = reader.record(node, key, ("effective_from",), optional)
+    start = reader.instant_us(values["effective_from"], f"{key}.effective_from") if "effective_from" in values else None
+    end = (
+        reader.instant_us(values["effective_until"], f"{key}.effective_until") if "effective_until" in values else None
+    )
+    if start is not None and end is not None and end <= start:
+        reader.complain(node, f"{key}.effective_until", "is not after effective_from")
+    source, checked = (values.get(k) or inherited.get(k) for k in ("source", "checked"))
+    source_text = reader.text(source, f"{key}.source") if source is not None else None
+    if source_text is not None and not source_text.startswith("https://"):
+        reader.complain(source or node, f"{key}.source", "must be an https:// address")
+    if checked is not None:
+        reader.instant_us(checked, f"{key}.checked")
+    base = _read_plan(reader, units, key, node, values, None)
+    plans = {"standard": base}
+    if "service_tiers" in values:
+        for tier, tier_node in reader.mapping(values["service_tiers"], f"{key}.service_tiers").items():
+            plans[tier] = _read_service_tier(reader, units, f"{key}.service_tiers.{tier}", tier, tier_node, base)
+    if start is None:
+        return None
+    entry_id = f"{name}@{values['effective_from'].value}"
+    checked_text = checked.value if isinstance(checked, ScalarNode) else ""
+    return Entry(entry_id, start, END_OF_TIME_US if end is None else end, plans, source_text or "", checked_text)
+
+
+def _read_service_tier(reader: NodeReader, units: frozenset[str], key: str, tier: str, node: Node, base: Plan) -> Plan:
+    """A multiplier on the entry's token prices, or prices of its own. Units cost the same unless it says otherwise."""
+    if tier not in (*SERVICE_TIERS[1:], ANY_SERVICE_TIER):
+        reader.complain(node, key, f"unknown service tier; known are {', '.join(SERVICE_TIERS[1:])} and *")
+    values = reader.record(node, key, (), ("multiplier", *_PRICED_BY))
+    if "multiplier" not in values:
+        return _read_plan(reader, units, key, node, values, base)
+    if len(values) > 1:
+        reader.complain(node, key, "has a multiplier, so nothing else")
+    multiplier = _read_multiplier(reader, values["multiplier"], f"{key}.multiplier")
+    return Plan(base.bands, base.unit_prices, multiplier.numerator, multiplier.denominator)
+
+
+def _read_multiplier(reader: NodeReader, node: Node, key: str) -> Fraction:
+    text = reader.quoted(node, key)
+    if text is None:
+        return Fraction(1)
+    try:
+        value = Fraction(scaled_int(text, 6), 10**6)
+    except ValueError as error:
+        reader.complain(node, key, str(error))
+        return Fraction(1)
+    if not 0 <= value <= _MULTIPLIER_MAX:
+        reader.complain(node, key, f"must be from 0 to {_MULTIPLIER_MAX}")
+        return Fraction(1)
+    return value
+
+
+def _read_plan(
+    reader: NodeReader, units: frozenset[str], key: str, node: Node, values: Mapping[str, Node], base: Plan | None
+) -> Plan:
+    prices = _read_prices(reader, values["prices"], f"{key}.prices") if "prices" in values else {}
+    unit_prices: Mapping[str, int] = {} if base is None else base.unit_prices
+    if "units" in values:
+        unit_prices = _read_units(reader, units, values["units"], f"{key}.units")
+    if not prices and not unit_prices and "prices" not in values and "units" not in values:
+        reader.complain(node, key, "prices nothing: needs prices, units, or for a service tier a multiplier")
+    if base is not None and "prices" in values:
+        have = {name for name, i in USAGE_CLASS_INDEX.items() if base.bands[0].prices[i] is not None}
+        _same_classes(reader, values["prices"], f"{key}.prices", have, set(prices))
+    bands = [Band(0, price_vector(prices))]
+    for band_node in reader.items(values["long_context"], f"{key}.long_context") if "long_context" in values else []:
+        band = _read_band(reader, band_node, f"{key}.long_context", prices)
+        if band is not None and band.above_prompt_tokens <= bands[-1].above_prompt_tokens:
+            reader.complain(band_node, f"{key}.long_context", "thresholds must ascend")
+        elif band is not None:
+            bands.append(band)
+    return Plan(tuple(bands), unit_prices)
+
+
+def _read_band(reader: NodeReader, node: Node, key: str, base: Mapping[str, int]) -> Band | None:
+    values = reader.record(node, key, ("above_prompt_tokens", "prices"))
+    if len(values) < 2:
+        return None
+    above = reader.positive_integer(values["above_prompt_tokens"], f"{key}.above_prompt_tokens")
+    prices = _read_prices(reader, values["prices"], f"{key}.prices")
+    _same_classes(reader, values["prices"], f"{key}.prices", set(base), set(prices))
+    return None if above is None else Band(above, price_vector(prices))
+
+
+def _same_classes(reader: NodeReader, node: Node, key: str, wanted: set[str], given: set[str]) -> None:
+    """A band or service tier that lacked a class would make a call unpriced by crossing into it."""
+    for name in sorted(wanted - given):
+        reader.complain(node, f"{key}.{name}", "is missing: the entry's own prices have it")
+    for name in sorted(given - wanted):
+        reader.complain(node, f"{key}.{name}", "is priced here but not in the entry's own prices")
+
+
+def _read_prices(reader: NodeReader, node: Node, key: str) -> dict[str, int]:
+    """Pico-USD per token by class. A value that names another class is that class's price."""
+    values = reader.mapping(node, key)
+    prices: dict[str, int] = {}
+    references: dict[str, str] = {}
+    for name, value in values.items():
+        if name not in USAGE_CLASS_INDEX:
+            reader.complain(value, f"{key}.{name}", f"unknown usage class; known are {', '.join(USAGE_CLASS_INDEX)}")
+        elif isinstance(value, ScalarNode) and value.value in USAGE_CLASS_INDEX:
+            references[name] = value.value
+        else:
+            prices[name] = _read_price(reader, value, f"{key}.{name}")
+    for name, target in references.items():
+        if target not in prices:
+            state = "falls back itself" if target in references else "has no price here"
+            reader.complain(values[name], f"{key}.{name}", f"falls back to {target}, which {state}")
+    return prices | {name: prices.get(target, 0) for name, target in references.items()}
+
+
+def _read_price(reader: NodeReader, node: Node, key: str) -> int:
+    """USD per million tokens as a quoted decimal string; 0 stands in for one that was complained about."""
+    text = reader.quoted(node, key)
+    if text is None:
+        return 0
+    try:
+        price = pico_from_usd_per_million(text)
+    except ValueError as error:
+        reader.complain(node, key, str(error))
+        return 0
+    if price > PRICE_MAX_PICO_USD:
+        reader.complain(node, key, f"{text} USD per million tokens is beyond what a token can cost")
+    return price
+
+
+def _read_units(reader: NodeReader, units: frozenset[str], node: Node, key: str) -> dict[str, int]:
+    """Pico-USD per unit: "0.01" is per one unit, {usd: "10.00", per: 1000} as vendors print it."""
+    prices: dict[str, int] = {}
+    for name, value in reader.mapping(node, key).items():
+        if name not in units:
+            reader.complain(value, f"{key}.{name}", f"unknown unit; the book declares {', '.join(sorted(units))}")
+        prices[name] = _read_unit_price(reader, value, f"{key}.{name}")
+    return prices
+
+
+def _read_unit_price(reader: NodeReader, node: Node, key: str) -> int:
+    per: int | None = 1
+    price_node: Node | None = node
+    if isinstance(node, MappingNode):
+        values = reader.record(node, key, ("usd", "per"))
+        price_node = values.get("usd")
+        per = reader.positive_integer(values["per"], f"{key}.per") if "per" in values else None
+    text = reader.quoted(price_node, key) if price_node is not None else None
+    if text is None or per is None:
+        return 0
+    try:
+        price, rest = divmod(scaled_int(text, 12), per)
+    except ValueError as error:
+        reader.complain(node, key, str(error))
+        return 0
+    if rest or not 0 <= price <= _UNIT_PRICE_MAX_PICO_USD:
+        reader.complain(node, key, f"{text} USD per {per} must be exact in 10^-12 USD, not negative, at most 1,000 USD")
+    return price
