@@ -1,0 +1,52 @@
+"""Fixtures for all tests, and the rule that unit and property tests open no socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from services.runtime.embedded.backends import Backends
+    from tests.backends import FreshTopics
+
+_TESTS = Path(__file__).parent
+_WITHOUT_SOCKETS = frozenset({"unit", "property", "golden"})
+
+# The fixtures import what they need when they are used: unit tests start without a broker client or a driver.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(_TESTS).parts[0] in _WITHOUT_SOCKETS:
+            item.add_marker(pytest.mark.disable_socket)
+
+
+@pytest.fixture(scope="session")
+def backends() -> Iterator[Backends]:
+    """A real broker and a real database, for the whole session."""
+    from tests.backends import running_backends
+
+    with running_backends() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def database(backends: Backends) -> Iterator[str]:
+    """The DSN of a fresh, migrated database, for one test module."""
+    from tests.backends import fresh_database
+
+    with fresh_database(backends.database_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def kafka_topics(backends: Backends) -> Iterator[FreshTopics]:
+    """The product's topics under a prefix of this test module's own."""
+    from tests.backends import fresh_topics
+
+    with fresh_topics(backends.kafka_bootstrap) as topics:
+        yield topics
