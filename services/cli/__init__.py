@@ -1,0 +1,1 @@
+"""The `spendstream` command: the only package that knows several services."""
