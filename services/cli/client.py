@@ -15,6 +15,8 @@ import orjson
 
 from services.cli.events_csv import Event
 
+Json = dict[str, Any]
+
 _TIMEOUT_SECONDS = 30.0
 _ATTEMPTS_MAX = 8
 _BACKOFF_SECONDS_MAX = 5.0
@@ -124,7 +126,7 @@ class Client:
         ledger = self.get("/api/v1/audit")["ledger"]
         return Ledger(**{name: int(ledger[name]) for name in Ledger.__dataclass_fields__})
 
-    def get(self, path: str, params: dict[str, str] | None = None) -> Any:
+    def get(self, path: str, params: dict[str, str] | None = None) -> Json:
         """The JSON of a GET on the query service that must answer 200."""
         response = self._request("GET", self.address.query_url + path, params=params)
         body = _json(response)
@@ -132,16 +134,18 @@ class Client:
             raise Unreachable(f"GET {path}: {_problem(response, body)}")
         return body
 
-    def post(self, path: str, body: dict[str, Any]) -> int:
+    def post(self, path: str, body: Json) -> int:
         """The status of a POST on the query service."""
         return self._request("POST", self.address.query_url + path, content=orjson.dumps(body)).status_code
 
-    def _request(self, method: str, url: str, **arguments: Any) -> httpx.Response:
+    def _request(
+        self, method: str, url: str, *, params: dict[str, str] | None = None, content: bytes | None = None
+    ) -> httpx.Response:
         """One request, tried again with back-off while the other side is away or busy."""
         headers = {"content-type": "application/json"} if method == "POST" else {}
         for attempt in range(1, _ATTEMPTS_MAX + 1):
             try:
-                response = self._http.request(method, url, headers=headers, **arguments)
+                response = self._http.request(method, url, headers=headers, params=params, content=content)
             except httpx.HTTPError as error:
                 if attempt == _ATTEMPTS_MAX:
                     raise Unreachable(f"{url} doesn't answer ({_words(error)})") from error
@@ -152,16 +156,18 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: httpx.Response) -> Json:
+    """The body if it is a JSON object, else an empty one: its number says enough then."""
     try:
-        return orjson.loads(response.content)
+        body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         return {}
+    return body if isinstance(body, dict) else {}
 
 
-def _problem(response: httpx.Response, body: Any) -> str:
+def _problem(response: httpx.Response, body: Json) -> str:
     """HTTP's number with the words of an RFC 9457 body where there is one."""
-    detail = body.get("detail") or body.get("title") if isinstance(body, dict) else None
+    detail = body.get("detail") or body.get("title")
     return f"HTTP {response.status_code}" + (f", {detail}" if detail else "")
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from services.cli.events_csv import BadFile, Event, Row, read_csv
-from services.cli.times import EPOCH, format_instant, parse_instant
+from services.cli.times import format_instant, parse_instant
+from services.contracts.admission import admit
+from services.contracts.json_event import EventRefused, decode_event, encode_event
+from services.contracts.json_strict import parse_json
 
 # Names the ids of replayed lines; never change it, or a second replay counts everything again.
 _ID_NAMESPACE = uuid.UUID("5e0d57a9-64c1-5d4b-9d3c-2f6a1f1d9e10")
@@ -30,10 +31,11 @@ class Source:
         return self.path.suffix.lower() in (".csv", ".tsv", ".txt") or bool(self.mapping)
 
     def rows(self) -> Iterator[Row]:
-        """Its rows as they stand there. Raises BadFile."""
+        """Its events in the doors' JSON form, each acceptable to a door once it has an id. Raises BadFile."""
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as lines:
-                yield from read_csv(lines, self.mapping, self.constants) if self.is_csv else self._jsonl(lines)
+                for row in read_csv(lines, self.mapping, self.constants) if self.is_csv else self._jsonl(lines):
+                    yield _checked(row)
         except UnicodeDecodeError as error:
             raise BadFile(f"it is no UTF-8 text: {error.reason} at byte {error.start}") from error
         except OSError as error:
@@ -41,8 +43,28 @@ class Source:
 
     def _jsonl(self, lines: Iterable[str]) -> Iterator[Row]:
         for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield Row(number, line.strip(), _json_event(line, number, self.constants))
+            text = line.strip()
+            if text:
+                try:
+                    event = parse_json(text.encode())
+                except ValueError as error:
+                    raise BadFile(f"line {number}: {str(error).replace('at line 1 column', 'at column')}") from error
+                if isinstance(event, dict):
+                    event.update(self.constants)
+                yield Row(number, text, event)
+
+
+def _checked(row: Row) -> Row:
+    """`row` with its id and in canonical form, decoded and judged by the same code as at the door."""
+    try:
+        event = decode_event(row.event)
+    except EventRefused as error:
+        raise BadFile(f"line {row.line}: {error}") from error
+    event.event_id = event.event_id or event_id(event.tenant_id, row.line, row.text)
+    reasons = admit(event)
+    if reasons:
+        raise BadFile(f"line {row.line}: {reasons}")
+    return Row(row.line, row.text, encode_event(event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +99,6 @@ def events(source: Source, shift: timedelta = timedelta(0)) -> Iterator[Event]:
     """Its events, moved by `shift`, each with an id; an id the file gives is kept."""
     for row in source.rows():
         event = row.event
-        event.setdefault("event_id", event_id(str(event["tenant_id"]), row.line, row.text))
         if shift:
             event["occurred_at"] = format_instant(parse_instant(str(event["occurred_at"])) + shift)
         yield event
@@ -89,23 +110,3 @@ def event_id(tenant_id: str, line: int, text: str) -> str:
     The time it is shifted to is no part of it: the same line sent at another time is a conflict, not a second call.
     """
     return str(uuid.uuid5(_ID_NAMESPACE, f"{tenant_id}\n{line}\n{text}"))
-
-
-def _json_event(line: str, number: int, constants: Mapping[str, str]) -> Event:
-    try:
-        event: Any = json.loads(line)
-    except ValueError as error:
-        raise BadFile(f"line {number}: no JSON: {error}") from error
-    if not isinstance(event, dict):
-        raise BadFile(f"line {number}: an event is a JSON object")
-    event.update(constants)
-    missing = [name for name in ("occurred_at", "tenant_id", "provider", "model") if event.get(name) in (None, "")]
-    if missing:
-        raise BadFile(f"line {number}: no {', '.join(missing)}")
-    try:
-        at = event["occurred_at"]
-        instant = EPOCH + timedelta(milliseconds=at) if isinstance(at, int) else parse_instant(str(at))
-    except (ValueError, OverflowError) as error:
-        raise BadFile(f"line {number}: occurred_at: {error}") from error
-    event["occurred_at"] = format_instant(instant)
-    return event

@@ -30,9 +30,8 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"{text!r} is no time (2026-01-31T18:15:46.680590Z, or epoch milliseconds)")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     try:
-        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
         zone = "+00:00" if offset is None or offset in "Zz" else offset
-        instant = datetime.fromisoformat(f"{local.isoformat()}{zone}")
+        instant = datetime.fromisoformat(f"{year}-{month}-{day}T{hour}:{minute}:{second or '00'}{zone}")
         return instant.astimezone(UTC) + int((fraction or "")[:6].ljust(6, "0")) * MICROSECOND
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is no time: {error}") from error

@@ -1,0 +1,43 @@
+"""The `spendstream` command. Subcommands are imported when they are called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+# Subcommand → (module, name of the click command in it, what the help says).
+_COMMANDS = {
+    "up": ("services.cli.up", "up", "Run everything on this machine until Ctrl-C."),
+    "replay": ("services.cli.replay", "replay", "Send a file of events and wait until it is counted."),
+    "audit": ("services.cli.audit", "audit", "Check the identities that must hold."),
+    "dlq": ("services.cli.dlq", "dlq", "List, show and replay dead letters."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows its subcommands by name, so that `--help` needs none of their libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="spendstream")
+def main() -> None:
+    """Spendstream: what AI calls cost, who spends, on what, and why it went up."""
+
+
+if __name__ == "__main__":
+    main()
