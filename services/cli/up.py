@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -75,9 +74,9 @@ def _bring_up(settings: UpSettings, supervisor: Supervisor, stack: ExitStack, st
     home = stack.enter_context(Home(settings.home_path))
     (home.path / FILE_NAME).unlink(missing_ok=True)
     ports = _choose_ports(settings)
-    for line in moved_ports(ports, frozenset(DEFAULT_PORTS) & settings.model_fields_set):
+    asked = frozenset(name for name in DEFAULT_PORTS if _asked_port(settings, name) is not None)
+    for line in moved_ports(ports, asked):
         _say(line)
-    stack.callback(_stop, supervisor)
     backends = _start_backends(settings, home, supervisor, stack)
     _prepare(backends)
     connections = Connections(
@@ -110,11 +109,16 @@ def _choose_ports(settings: UpSettings) -> Ports:
     chosen: dict[str, int] = {}
     for name, default in DEFAULT_PORTS.items():
         setting = f"SPENDSTREAM_{name.upper()}_PORT"
-        asked: int | None = getattr(settings, f"{name}_port")
+        asked = _asked_port(settings, name)
         if asked in chosen.values():
             raise PortTaken(f"Port {asked} is asked for twice; {setting} is one of the settings that name it.")
         chosen[name] = choose_port(default, asked, setting, taken=chosen.values())
     return Ports(**chosen)
+
+
+def _asked_port(settings: UpSettings, name: str) -> int | None:
+    asked: int | None = getattr(settings, f"{name}_port")
+    return asked
 
 
 def _start_backends(settings: UpSettings, home: Home, supervisor: Supervisor, stack: ExitStack) -> Backends:
@@ -122,6 +126,7 @@ def _start_backends(settings: UpSettings, home: Home, supervisor: Supervisor, st
     dsn = settings.database_dsn.get_secret_value() if settings.database_dsn else None
     embedded = EmbeddedBackends(home, kafka=settings.kafka_bootstrap is None, postgres=dsn is None)
     stack.callback(embedded.stop)  # of use when the start is interrupted; later there is nothing left to stop
+    stack.callback(_stop, supervisor)
     _say(f"Starting {_names(settings)} in {home.path}")
     started = embedded.start()
     for name, stage, stop_signal in (

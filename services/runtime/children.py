@@ -57,9 +57,17 @@ def spawn(
 
 def stop(process: Process, *, stop_signal: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> bool:
     """Ask a child to end, then kill its whole group. Returns whether it ended by itself."""
-    if process.poll() is not None:
-        return True
-    process.send_signal(stop_signal)
+    ask_to_stop(process, stop_signal)
+    return wait_or_kill(process, grace_seconds)
+
+
+def ask_to_stop(process: Process, stop_signal: signal.Signals) -> None:
+    if process.poll() is None:
+        process.send_signal(stop_signal)
+
+
+def wait_or_kill(process: Process, grace_seconds: float) -> bool:
+    """Wait for a child to end, then kill its whole group. Returns whether it ended by itself."""
     try:
         process.wait(grace_seconds)
     except subprocess.TimeoutExpired:

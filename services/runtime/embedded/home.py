@@ -10,6 +10,7 @@ import secrets
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -118,16 +119,13 @@ class Home:
     def finish_part(self, part: Part) -> None:
         self._write(replace(self.manifest, parts={**self.manifest.parts, part: PartState.READY}))
 
-    def secret(self, name: str) -> str:
+    def secret(self, name: str, make: Callable[[], str] = lambda: secrets.token_urlsafe(24)) -> str:
         """A random secret by this name, made up once and kept in a file only the owner can read."""
         known = self._secrets()
         if name not in known:
-            known[name] = secrets.token_urlsafe(24)
+            known[name] = make()
             write_private(self.path / "secrets.json", json.dumps(known, indent=2))
         return known[name]
-
-    def has_secret(self, name: str) -> bool:
-        return name in self._secrets()
 
     def _secrets(self) -> dict[str, str]:
         path = self.path / "secrets.json"

@@ -30,7 +30,7 @@ class EmbeddedKafka:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._data = home.path / Part.KAFKA
-        self._log = home.logs / "kafka.log"
+        self.log = home.logs / "kafka.log"
         self._console = home.logs / "kafka.out"
         self._settings_file = home.path / "kafka.properties"
         self._java: list[str] = []
@@ -54,7 +54,7 @@ class EmbeddedKafka:
         self._home.remember_port("kafka_controller", controller_port)
         self._settings_file.write_text(to_properties(server_properties(self._data, self.port, controller_port)))
         logging_file = self._home.path / "kafka-log4j2.properties"
-        logging_file.write_text(logging_properties(self._log))
+        logging_file.write_text(logging_properties(self.log))
         self._java = _java(logging_file)
         if self._home.is_ready(Part.KAFKA):
             self._check_identity()
@@ -72,7 +72,12 @@ class EmbeddedKafka:
             if code != 0:
                 raise StartError(f"Kafka's storage couldn't be created:\n{tail(self._console)}")
             self._home.finish_part(Part.KAFKA)
+        self.relaunch()
+
+    def relaunch(self) -> Process:
+        """Start it again, where and as it was."""
         self._broker = self._spawn("kafka.Kafka", str(self._settings_file))
+        return self._broker
 
     def wait_ready(self) -> None:
         """Return when a metadata request is answered.
@@ -94,13 +99,13 @@ class EmbeddedKafka:
         client = AdminClient(settings)
         while time.monotonic() < deadline:
             if self._broker.poll() is not None:
-                raise StartError(f"Kafka ended at its start:\n{tail(self._log)}{tail(self._console)}")
+                raise StartError(f"Kafka ended at its start:\n{tail(self.log)}{tail(self._console)}")
             try:
                 if client.list_topics(timeout=0.5).brokers:
                     return
             except KafkaException:
                 time.sleep(0.05)
-        raise StartError(f"Kafka wasn't ready within {_START_SECONDS_MAX:.0f} s:\n{tail(self._log)}")
+        raise StartError(f"Kafka wasn't ready within {_START_SECONDS_MAX:.0f} s:\n{tail(self.log)}")
 
     def stop(self) -> None:
         if self._formatting is not None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 LOOPBACK = "127.0.0.1"
 _PORT_MAX = 65_535
@@ -13,40 +17,40 @@ class PortTaken(Exception):
     """A port that was asked for by name is in use."""
 
 
-def choose_port(default: int, asked: int | None = None, setting: str = "", host: str = LOOPBACK) -> int:
-    """The port asked for, else the default, else the next free one above it.
+def choose_port(default: int, asked: int | None = None, setting: str = "", taken: Collection[int] = ()) -> int:
+    """The port asked for, else the default, else the next free one above it that isn't in `taken`.
 
     Raises:
         PortTaken: the port asked for is in use; the message names the setting it came from.
     """
     if asked is not None:
-        if not is_free(asked, host):
+        if not is_free(asked):
             raise PortTaken(f"Port {asked}, asked for by {setting}, is in use. Choose another, or stop what uses it.")
         return asked
     for port in range(default, min(default + _MOVES_MAX, _PORT_MAX)):
-        if is_free(port, host):
+        if port not in taken and is_free(port):
             return port
-    return any_free_port(host)
+    return any_free_port()
 
 
-def keep_port(previous: int | None, host: str = LOOPBACK) -> int:
+def keep_port(previous: int | None) -> int:
     """The port used last time while it is free, else any free one."""
-    return previous if previous is not None and is_free(previous, host) else any_free_port(host)
+    return previous if previous is not None and is_free(previous) else any_free_port()
 
 
-def is_free(port: int, host: str = LOOPBACK) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a port whose last connections are only waiting to be forgotten counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((LOOPBACK, port))
         except OSError:
             return False
     return True
 
 
-def any_free_port(host: str = LOOPBACK) -> int:
+def any_free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
     return port

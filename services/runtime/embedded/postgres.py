@@ -39,7 +39,7 @@ class EmbeddedPostgres:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._log = home.logs / "postgres.log"
+        self.log = home.logs / "postgres.log"
         self._user = database_user()
         self._programs = database_programs(self._user)
         self._data = home.path / Part.POSTGRES
@@ -75,9 +75,14 @@ class EmbeddedPostgres:
             code = self._initialising.wait(_INIT_SECONDS_MAX)
             self._initialising = None
             if code != 0:
-                raise StartError(f"The database couldn't be created:\n{tail(self._log)}")
+                raise StartError(f"The database couldn't be created:\n{tail(self.log)}")
+        self.relaunch()
+
+    def relaunch(self) -> Process:
+        """Start it again, where and as it was."""
         settings = server_settings(self.port)
         self._server = self._spawn(server_command(self._programs / "postgres", self._data, settings))
+        return self._server
 
     def wait_ready(self) -> None:
         """Return when a connection of the owner works; at the first start its role and database are made.
@@ -105,7 +110,7 @@ class EmbeddedPostgres:
 
     def _spawn(self, command: list[str]) -> Process:
         environment = {name: os.environ[name] for name in _GROUND if name in os.environ}
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             return spawn(
                 command,
                 output=output,
@@ -134,14 +139,14 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + _START_SECONDS_MAX
         while time.monotonic() < deadline:
             if self._server.poll() is not None:
-                raise StartError(f"PostgreSQL ended at its start:\n{tail(self._log)}")
+                raise StartError(f"PostgreSQL ended at its start:\n{tail(self.log)}")
             try:
                 psycopg.connect(dsn, connect_timeout=2).close()
             except psycopg.OperationalError:
                 time.sleep(0.03)
             else:
                 return
-        raise StartError(f"PostgreSQL wasn't ready within {_START_SECONDS_MAX:.0f} s:\n{tail(self._log)}")
+        raise StartError(f"PostgreSQL wasn't ready within {_START_SECONDS_MAX:.0f} s:\n{tail(self.log)}")
 
     def _create_owner(self) -> None:
         import psycopg
