@@ -1,0 +1,1 @@
+"""Reading: the HTTP API and the pages, both on one query layer."""

@@ -1,0 +1,1 @@
+"""Thin routers over the query layer: parameters in, shapes out."""

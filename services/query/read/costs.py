@@ -1,0 +1,189 @@
+"""Reads the answer to a CostQuery: plans, runs, names the buckets, fills the empty ones with zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from pricing.money import usd_decimal
+from services.contracts.dimensions import MEASURES, Measure
+from services.query.read.edges import Buckets
+from services.query.read.freshness import read_data_through
+from services.query.read.planner import plan, plan_latency
+from services.query.read.question import CostAnswer, CostQuery, CostRow, Figure, QueryRefused
+from services.query.read.sources import LATENCY_BUCKET, percentile_ms
+from services.query.read.statement import SLOT, Statement
+
+# Most groups (or groups by bucket) that are fetched to be put in order or filled up here.
+GROUPS_MAX = 20_000
+FILLED_ROWS_MAX = 100_000
+_DAY = timedelta(days=1)
+
+Key = tuple[object, ...]
+Sums = dict[str, int]
+Histogram = list[tuple[int, int]]
+
+
+async def read_costs(conn: AsyncConnection[Any], query: CostQuery) -> CostAnswer:
+    """The answer, all from one snapshot: `conn` must be in a transaction of `services.query.read.session.reading`.
+
+    Raises QueryRefused where no source answers within bounds.
+    """
+    dirty = await read_dirty(conn, query.start, query.end)
+    adjusted = await _has_adjustments(conn, query.start, query.end)
+    whole = replace(query, group_by=(), granularity=None, order_by=None, limit=1, offset=0)
+    totals_plan = plan(whole, dirty, adjusted=adjusted)
+    (totals,) = await _fetch(conn, totals_plan.statement)
+    sums = _sums(totals, totals_plan.quantities)
+    histograms = await _histograms(conn, whole, dirty)
+    rows, next_offset = await _rows(conn, query, dirty, adjusted=adjusted)
+    return CostAnswer(
+        rows=tuple(rows),
+        totals=_figures(query.measures, sums, histograms.get((), [])),
+        data_through=await read_data_through(conn),
+        unpriced_events=sums["unpriced_events"],
+        late_events=sums["late_events"],
+        next_offset=next_offset,
+    )
+
+
+async def read_dirty(conn: AsyncConnection[Any], start: datetime, end: datetime) -> tuple[datetime, ...]:
+    """The 15-minute buckets that wait for refresh and can matter to [start, end)."""
+    cursor = await conn.execute(
+        "SELECT DISTINCT bucket FROM dirty_bucket WHERE bucket >= %s AND bucket < %s", (start - _DAY, end + _DAY)
+    )
+    return tuple(row[0] for row in await cursor.fetchall())
+
+
+async def _has_adjustments(conn: AsyncConnection[Any], start: datetime, end: datetime) -> bool:
+    cursor = await conn.execute(
+        "SELECT EXISTS (SELECT FROM cost_adjustment WHERE occurred_at >= %s AND occurred_at < %s)", (start, end)
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def _rows(
+    conn: AsyncConnection[Any], query: CostQuery, dirty: Collection[datetime], *, adjusted: bool
+) -> tuple[list[CostRow], int | None]:
+    asked = query.measures
+    if query.granularity is None and not query.group_by:
+        # One row that equals the totals; an empty range has it too.
+        query = replace(query, limit=1, offset=0, order_by=None)
+    # What rows are ordered by is read whether it is shown or not.
+    query = replace(query, measures=tuple(dict.fromkeys((*asked, _ordering_measure(query)))))
+    ordered_here = query.granularity is not None or _is_percentile(query.order_by)
+    made = plan(query, dirty, adjusted=adjusted, fetch_max=GROUPS_MAX if ordered_here else None)
+    found = await _fetch(conn, made.statement)
+    if ordered_here and len(found) > GROUPS_MAX:
+        raise QueryRefused("group_by", f"more than {GROUPS_MAX} groups: filter, or ask for fewer dimensions or buckets")
+    histograms = await _histograms(conn, query, dirty)
+    cells = {_key(row, query): _sums(row, made.quantities) for row in found}
+    if made.buckets is not None:
+        cells = _filled(cells, query, made.buckets, made.quantities)
+    labels = made.buckets.labels if made.buckets else ()
+    rows = [_row(key, sums, query, labels, histograms.get(key, [])) for key, sums in cells.items()]
+    if ordered_here:
+        rows = list(_sorted(rows, query))[query.offset :]
+    shown = [replace(row, figures={name: row.figures[name] for name in asked}) for row in rows[: query.limit]]
+    return shown, query.offset + query.limit if len(rows) > query.limit else None
+
+
+def _ordering_measure(query: CostQuery) -> str:
+    return query.order_by if query.order_by in MEASURES else "cost_usd"
+
+
+async def _fetch(conn: AsyncConnection[Any], statement: Statement) -> list[dict[str, Any]]:
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        # Each range has its own best plan; a prepared generic one would not know which chunks to leave out.
+        await cursor.execute(statement.sql.encode(), statement.parameters, prepare=False)
+        return await cursor.fetchall()
+
+
+async def _histograms(
+    conn: AsyncConnection[Any], query: CostQuery, dirty: Collection[datetime]
+) -> dict[Key, Histogram]:
+    """Latency histograms by group where percentiles are asked for; else nothing is read."""
+    if not any(_is_percentile(name) for name in query.measures):
+        return {}
+    found = await _fetch(conn, plan_latency(query, dirty, fetch_max=5 * GROUPS_MAX).statement)
+    if len(found) > 5 * GROUPS_MAX:
+        raise QueryRefused("measures", "too many groups for percentiles: filter, or ask for fewer dimensions")
+    out: dict[Key, Histogram] = {}
+    for row in found:
+        out.setdefault(_key(row, query), []).append((row[LATENCY_BUCKET], int(row["calls"])))
+    return out
+
+
+def _key(row: Mapping[str, Any], query: CostQuery) -> Key:
+    slot = (row[SLOT],) if query.granularity is not None else ()
+    return (*slot, *(row[name] for name in query.group_by))
+
+
+def _sums(row: Mapping[str, Any], quantities: Iterable[str]) -> Sums:
+    return {name: int(row[name]) for name in quantities}
+
+
+def _filled(cells: dict[Key, Sums], query: CostQuery, buckets: Buckets, quantities: Iterable[str]) -> dict[Key, Sums]:
+    """Every group in every bucket; without groups every bucket, though nothing happened at all."""
+    groups = list(dict.fromkeys(key[1:] for key in cells)) if query.group_by else [()]
+    slots = range(1, len(buckets.labels) + 1)
+    if len(groups) * len(slots) > FILLED_ROWS_MAX:
+        raise QueryRefused(
+            "granularity",
+            f"{len(groups)} groups in {len(slots)} buckets are more than {FILLED_ROWS_MAX} rows: "
+            "filter, shorten the range or ask for a coarser granularity",
+        )
+    zero = dict.fromkeys(quantities, 0)
+    return {(slot, *group): cells.get((slot, *group), zero) for slot in slots for group in groups}
+
+
+def _row(key: Key, sums: Sums, query: CostQuery, labels: tuple[datetime, ...], histogram: Histogram) -> CostRow:
+    bucket, group = (None, key)
+    if query.granularity is not None:
+        slot, *rest = key
+        assert isinstance(slot, int)
+        bucket, group = labels[slot - 1], tuple(rest)
+    dimensions = {name: str(value) for name, value in zip(query.group_by, group, strict=True)}
+    return CostRow(dimensions, bucket, _figures(query.measures, sums, histogram))
+
+
+def _figures(measures: Iterable[str], sums: Sums, histogram: Histogram) -> dict[str, Figure]:
+    return {name: _figure(MEASURES[name], sums, histogram) for name in measures}
+
+
+def _figure(measure: Measure, sums: Sums, histogram: Histogram) -> Figure:
+    if measure.kind == "percentile":
+        return percentile_ms(histogram, measure.share)
+    if measure.kind == "ratio":
+        above, below = (sums[name] for name in measure.quantities)
+        return round(above / below, 3) if below else None
+    total = sum(sums[name] for name in measure.quantities)
+    return usd_decimal(total) if measure.unit == "usd" else total
+
+
+def _is_percentile(name: str | None) -> bool:
+    return name in MEASURES and MEASURES[name].kind == "percentile"
+
+
+def _sorted(rows: list[CostRow], query: CostQuery) -> Iterator[CostRow]:
+    """By what was asked for; by bucket, dearest first within, by default. Figures that are missing come last."""
+    name = query.order_by or ("bucket" if query.granularity else "cost_usd")
+    descending = query.descending and not (query.order_by is None and name == "bucket")
+    rows.sort(key=lambda row: tuple(row.dimensions.values()))
+    if name == "bucket":
+        rows.sort(key=lambda row: -(row.figures.get("cost_usd") or 0))
+        rows.sort(key=lambda row: row.bucket.timestamp() if row.bucket else 0, reverse=descending)
+    elif name in query.group_by:
+        rows.sort(key=lambda row: row.dimensions[name], reverse=descending)
+    else:
+        known = [row for row in rows if row.figures[name] is not None]
+        known.sort(key=lambda row: row.figures[name] or 0, reverse=descending)
+        yield from known
+        rows = [row for row in rows if row.figures[name] is None]
+    yield from rows

@@ -1,0 +1,148 @@
+"""From a question to SQL on the cheapest source that answers it exactly. Pure.
+
+What can't be answered within bounds is refused, saying what would work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.contracts.dimensions import (
+    MEASURES,
+    SUM_ROLLUPS,
+    TENANT_DIMENSION,
+    TOTAL_QUANTITIES,
+    answering_rollups,
+    is_latency_answered,
+)
+from services.contracts.rollups import LATENCY, Rollup
+from services.query.read.edges import Buckets, local_buckets
+from services.query.read.question import CostQuery, QueryRefused
+from services.query.read.segments import Segment, cover
+from services.query.read.sources import LATENCY_BUCKET
+from services.query.read.statement import Parts, Statement, render
+
+RAW_DAYS_MAX = 35
+# How many rows a bucket of a rollup holds per tenant, about; only to choose between sources that all are exact.
+_ROWS_PER_BUCKET = {"channel": 4, "region": 8, "usage": 40, "customer": 200, "latency": 60}
+_RAW_ROWS_PER_SECOND = 20
+_LIST_BUCKETS_MAX = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """SQL for one question. `source` is the rollup's name or "raw"; `buckets` the local buckets where there are any."""
+
+    source: str
+    segments: tuple[Segment, ...]
+    statement: Statement
+    buckets: Buckets | None
+    quantities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    rollup: Rollup | None
+    segments: tuple[Segment, ...]
+
+    def rows(self) -> float:
+        """How many rows it reads, about."""
+        width = _ROWS_PER_BUCKET[self.rollup.name] if self.rollup else 0
+        raw = _raw_seconds(self.segments) * _RAW_ROWS_PER_SECOND
+        return raw + sum(segment.buckets() * width for segment in self.segments)
+
+
+def plan(query: CostQuery, dirty: Collection[datetime], *, adjusted: bool = True, fetch_max: int | None = None) -> Plan:
+    """The plan for the sums `query` asks for (percentiles: `plan_latency`).
+
+    `dirty` are the 15-minute buckets waiting for refresh, read in the same snapshot the plan will run in. `adjusted`
+    False spares the join where there are no adjustments. With `fetch_max` all groups are fetched unordered, one more
+    than that at most, instead of one page of them.
+    """
+    quantities = quantities_of(query.measures)
+    buckets = _buckets(query)
+    dimensions = (*query.group_by, *(name for name, _ in query.filters))
+    best = _cheapest(query, answering_rollups(dimensions, quantities), buckets, dirty)
+    parts = Parts(best.rollup, best.segments, buckets, query.group_by, quantities, adjusted=adjusted)
+    if fetch_max is None and not query.group_by and buckets is None:
+        fetch_max = 1
+    statement = render(query, parts, order=None if fetch_max is not None else _order(query), fetch_max=fetch_max)
+    return Plan(best.rollup.name if best.rollup else "raw", best.segments, statement, buckets, quantities)
+
+
+def plan_latency(query: CostQuery, dirty: Collection[datetime], *, fetch_max: int) -> Plan:
+    """The plan for the latency histogram: the groups of `query` by latency bucket, with its calls."""
+    buckets = _buckets(query)
+    dimensions = (*query.group_by, *(name for name, _ in query.filters))
+    rollups = (LATENCY,) if is_latency_answered(dimensions) else ()
+    best = _cheapest(query, rollups, buckets, dirty)
+    parts = Parts(best.rollup, best.segments, buckets, (*query.group_by, LATENCY_BUCKET), ("calls",), adjusted=False)
+    statement = render(query, parts, order=None, fetch_max=fetch_max)
+    return Plan(best.rollup.name if best.rollup else "raw", best.segments, statement, buckets, ("calls",))
+
+
+def quantities_of(measures: Iterable[str]) -> tuple[str, ...]:
+    """What has to be summed for these measures, each once; what every total says is among them."""
+    names = [q for name in measures if MEASURES[name].kind != "percentile" for q in MEASURES[name].quantities]
+    return tuple(dict.fromkeys((*names, *TOTAL_QUANTITIES)))
+
+
+def _buckets(query: CostQuery) -> Buckets | None:
+    if query.granularity is None:
+        return None
+    return local_buckets(query.start, query.end, query.granularity, query.zone)
+
+
+def _cheapest(
+    query: CostQuery, rollups: Sequence[Rollup], buckets: Buckets | None, dirty: Collection[datetime]
+) -> _Candidate:
+    breaks = buckets.edges[1:-1] if buckets else ()
+    candidates = [_candidate(query, rollup, breaks, dirty) for rollup in rollups]
+    allowed = [c for c in candidates if _raw_seconds(c.segments) <= RAW_DAYS_MAX * 86_400]
+    if not allowed and (query.end - query.start).total_seconds() <= RAW_DAYS_MAX * 86_400:
+        allowed = [_Candidate(None, (Segment("raw", query.start, query.end),))]
+    if not allowed:
+        raise _refused(query, rollups)
+    return min(allowed, key=_Candidate.rows)
+
+
+def _candidate(query: CostQuery, rollup: Rollup, breaks: Sequence[datetime], dirty: Collection[datetime]) -> _Candidate:
+    segments = cover(query.start, query.end, breaks, rollup.levels, dirty)
+    if len(segments) > _LIST_BUCKETS_MAX:
+        # So scattered that the pieces cost more than they spare: the exact base level alone.
+        segments = cover(query.start, query.end, breaks, rollup.levels[:1], ())
+    return _Candidate(rollup, segments)
+
+
+def _raw_seconds(segments: Iterable[Segment]) -> float:
+    return sum(segment.seconds for segment in segments if segment.source == "raw")
+
+
+def _order(query: CostQuery) -> str:
+    name = query.order_by or "cost_usd"
+    direction = "DESC" if query.descending else "ASC"
+    ties = ", ".join(query.group_by)
+    if name in query.group_by:
+        first = f"{name} {direction}"
+    else:
+        measure = MEASURES[name]
+        first = f"{' + '.join(f'coalesce({q}, 0)' for q in measure.quantities)} {direction}"
+        if measure.kind == "ratio":
+            first = f"{measure.quantities[0]} / nullif({measure.quantities[1]}, 0) {direction} NULLS LAST"
+    return f"{first}, {ties}" if ties else first
+
+
+def _refused(query: CostQuery, rollups: Sequence[Rollup]) -> QueryRefused:
+    if rollups:
+        return QueryRefused(
+            "granularity", f"with these dimensions buckets this fine are served for at most {RAW_DAYS_MAX} days"
+        )
+    asked = sorted({*query.group_by, *(name for name, _ in query.filters)})
+    sets = "; ".join(f"{', '.join((TENANT_DIMENSION, *rollup.dimensions))}" for rollup in SUM_ROLLUPS)
+    return QueryRefused(
+        "group_by",
+        f"{', '.join(asked)} together are counted from raw events, for a range of at most {RAW_DAYS_MAX} days; "
+        f"for longer ranges stay within one of: {sets}",
+    )
