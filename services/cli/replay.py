@@ -14,7 +14,7 @@ from services.cli.client import Client, Unreachable
 from services.cli.delivery import Outcome, Reading, Sent, Span, send_all, wait_counted
 from services.cli.events_csv import BadFile, is_field
 from services.cli.events_file import Source, Survey, events, survey
-from services.cli.running import spendstream
+from services.cli.system import spendstream
 from services.cli.times import parse_instant
 from services.contracts.limits import ACCEPT_FUTURE_SECONDS, ACCEPT_PAST_SECONDS
 
