@@ -25,13 +25,22 @@ class PriceBookError(ValueError):
 
 
 def load_book(path: str | Path = DEFAULT_BOOK_PATH) -> PriceBook:
-    """Read, check and compile a price book. PriceBookError with every problem if anything at all is wrong."""
+    """Read, check and compile a price book file. PriceBookError with every problem if anything at all is wrong."""
     path = Path(path)
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise PriceBookError(path, [Problem(0, "file", f"cannot be read: {error.strerror or error}")]) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except UnicodeDecodeError as error:
+        raise PriceBookError(path, [Problem(1, "file", f"is not UTF-8: {error.reason} at {error.start}")]) from error
+    return read_book(text, path)
+
+
+def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
+    """Check and compile the text of a price book; `path` is what the problems are told by."""
+    try:
+        root = yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         message = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise PriceBookError(path, [Problem(mark.line + 1 if mark else 1, "yaml", message)]) from error
