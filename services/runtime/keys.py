@@ -99,7 +99,7 @@ class KeyStore:
                 log.warning("keys_unreadable", error=type(error).__name__)
         if cached is not None and cached.is_usable(now):
             return cached.principal
-        raise Retry("the key can't be checked: the database is not reachable")
+        raise Retry("the key can't be checked now: the database does not answer")
 
     async def create(self, role: Role, tenant_id: str | None, name: str) -> NewKey:
         """Makes a key, and its tenant where that is new; raises ValueError where role and tenant do not go together."""

@@ -1,0 +1,40 @@
+"""The gateway's settings, from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.contracts.topics import USAGE_EVENTS
+
+BODY_BYTES_MAX = 10 * 1024 * 1024
+"""Of one HTTP body, as sent and as unpacked."""
+GRPC_MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+GRPC_CALLS_MAX = 256
+BATCH_EVENTS_MAX = 10_000
+"""Events of one HTTP request or one gRPC message."""
+STREAM_EVENTS_MAX = 10_000_000
+STREAM_REJECTED_MAX = 10_000
+
+
+class GatewaySettings(BaseSettings):
+    """Each is `SPENDSTREAM_` and its name in capitals. Port 0 takes a free one."""
+
+    model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = Field(min_length=1)
+    database_dsn: SecretStr
+    admin_key: SecretStr | None = None
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(default=8080, ge=0, le=65535)
+    grpc_port: int = Field(default=50051, ge=0, le=65535)
+    usage_topic: str = USAGE_EVENTS.name
+    log_level: str = "info"
+    # How long events of different requests wait for each other, to share a Kafka message.
+    gateway_linger_ms: float = Field(default=3.0, ge=0, le=1_000)
+    # After this without Kafka's acknowledgement the caller is told to come again.
+    gateway_delivery_timeout_ms: int = Field(default=10_000, ge=1_000)
+    # Events admitted and not yet acknowledged by Kafka.
+    gateway_queue_bytes_max: int = Field(default=128 * 1024 * 1024, ge=BODY_BYTES_MAX)
+    # Bodies being received, all requests together.
+    gateway_receiving_bytes_max: int = Field(default=128 * 1024 * 1024, ge=BODY_BYTES_MAX)
