@@ -1,0 +1,128 @@
+"""What the loader refuses, and that it says everything at once with file, line and key."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from pricing.book import PriceBookError, load_book, read_book
+from tests.unit.pricing.book_texts import RIGHT
+
+LAST_ENTRIES = RIGHT[RIGHT.rindex("entries:") :]
+SECOND_ENTRY = "2026-01-01T16:00:00Z"
+
+WRONG = {
+    "a float": ('input_uncached: "0.15"', "input_uncached: 0.15", "input_uncached: must be a quoted decimal string"),
+    "an integer": ('input_uncached: "0.15"', "input_uncached: 1", "input_uncached: must be a quoted decimal string"),
+    "nothing": ('input_uncached: "0.15"', "input_uncached: ", "input_uncached: must be a quoted decimal string"),
+    "a negative price": ('"0.15"', '"-0.15"', "input_uncached: a price is not negative"),
+    "an exponent": ('"0.15"', '"15e-2"', "not a plain decimal number"),
+    "an inexact price": ('"0.15"', '"0.1500001"', "more than 6 decimal places"),
+    "a price beyond reason": ('"0.15"', '"150000000"', "beyond what a token can cost"),
+    "an unknown class": ('{input_uncached: "0.15"', '{input_uncachd: "0.15"', "unknown usage class"),
+    "an unknown key": ("tier: cheap", "tier: cheap\n        colour: red", "colour: unknown key"),
+    "a key given twice": ("tier: cheap", "tier: cheap\n        tier: cheap", "tier: is given twice"),
+    "an unknown tier": ("tier: cheap", "tier: free", "'free' is not one of cheap, standard, premium"),
+    "no tier": ("tier: cheap", "", "openai/small.tier: is missing"),
+    "an unknown unit": ("units: {web_searches:", "units: {web_serches:", "web_serches: unknown unit"),
+    "an inexact unit price": ("per: 1000}", "per: 7}", "must be exact"),
+    "a unit per nothing": ("per: 1000}", "per: 0}", "must be a whole number above zero"),
+    "a unit price without its per": (", per: 1000}", "}", "web_searches.per: is missing"),
+    "a fallback to a class without price": (
+        "output_reasoning: output_text}\n            units",
+        "output_reasoning: output_audio}\n            units",
+        "falls back to output_audio, which has no price here",
+    ),
+    "a band without a class": (
+        'cache_read: "2.50", output_text: "15"',
+        'output_text: "15"',
+        "long_context.prices.cache_read: is missing",
+    ),
+    "a band with a class of its own": (
+        '{input_uncached: "5.00",',
+        '{input_uncached: "5.00", input_audio: "1",',
+        "is priced here but not in the entry's own",
+    ),
+    "a service tier without a class": (
+        '{input_uncached: "4", cache_read: "2",',
+        '{input_uncached: "4",',
+        "priority.prices.cache_read: is missing",
+    ),
+    "an unknown service tier": ("batch: {multiplier", "bach: {multiplier", "unknown service tier"),
+    "a multiplier that is a float": ('multiplier: "0.5"', "multiplier: 0.5", "must be a quoted decimal string"),
+    "a multiplier below zero": ('multiplier: "0.5"', 'multiplier: "-0.5"', "must be from 0 to 100"),
+    "a date that isn't one": (SECOND_ENTRY, "2026-02-30", "'2026-02-30' is not a date"),
+    "a date as an American writes it": (SECOND_ENTRY, "02/03/2026", "is not a date"),
+    "two entries from the same day": (SECOND_ENTRY, "2025-01-01", "overlaps the entry after it"),
+    "an entry that ends in the next": ("effective_until: 2025-07-01", "effective_until: 2026-07-01", "overlaps"),
+    "an entry that ends before it begins": (
+        "effective_until: 2025-07-01",
+        "effective_until: 2024-07-01",
+        "is not after effective_from",
+    ),
+    "an entry without prices": ('prices: {input_uncached: "0.15"}', "checked: 2026-01-01", "prices nothing"),
+    "a source that is no address": (
+        "source: https://example.com/prices",
+        "source: the web",
+        "must be an https:// address",
+    ),
+    "no source": ("    source: https://example.com/prices\n", "", "openai.source: is missing"),
+    "a rule to a model that isn't there": (
+        "model: small, reason",
+        "model: smal, reason",
+        "'smal' is not one of big, small",
+    ),
+    "a rule without a reason": (', reason: "a snapshot"', "", "openai.rules.reason: is missing"),
+    "a rule for a model that is there": ("match: big-2026-01-01", "match: small", "'small' is already a model"),
+    "a rule that is never reached": ('match: "big-mini-*"', 'match: "big-*"', "is never reached"),
+    "a wildcard in the middle": ('match: "big-mini-*"', 'match: "big-*-x"', "may end in a single *"),
+    "a provider alias by prefix": ("match: [azure]", 'match: ["azure*"]', "may end in a single *"),
+    "no entries": (LAST_ENTRIES, "entries: []", "must be a list with something in it"),
+}
+
+
+def test_the_small_book_is_right() -> None:
+    assert read_book(RIGHT).version == "1"
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_book_is_refused_with_the_place(name: str) -> None:
+    before, after, message = WRONG[name]
+    assert before in RIGHT
+    with pytest.raises(PriceBookError) as error:
+        read_book(RIGHT.replace(before, after, 1), Path("book.yaml"))
+    assert message in str(error.value)
+    assert all(line.startswith("book.yaml:") for line in str(error.value).splitlines())
+
+
+def test_all_errors_are_told_at_once_each_with_its_line() -> None:
+    text = RIGHT.replace('"0.15"', "0.15").replace("tier: premium", "tier: golden").replace('"10", ', '"ten", ')
+    with pytest.raises(PriceBookError) as error:
+        read_book(text, Path("book.yaml"))
+    assert str(error.value).splitlines() == [
+        "book.yaml:16: openai/big.tier: 'golden' is not one of cheap, standard, premium",
+        "book.yaml:20: openai/big.entries.prices.input_uncached: not a plain decimal number: 'ten'",
+        "book.yaml:34: openai/small.entries.prices.input_uncached: must be a quoted decimal string, not 0.15",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "[1, 2]", "version: [", "a: b: c", "\t- x", "version: \x00", "&a [*a]"]
+)
+def test_what_is_no_book_is_refused(text: str) -> None:
+    with pytest.raises(PriceBookError):
+        read_book(text)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PriceBookError, match="cannot be read"):
+        load_book(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"version: \xe9")
+    with pytest.raises(PriceBookError, match="not UTF-8"):
+        load_book(tmp_path / "latin.yaml")
+
+
+def test_the_committed_book_loads_within_half_a_second() -> None:
+    started = time.perf_counter()
+    load_book()
+    assert time.perf_counter() - started < 0.5
