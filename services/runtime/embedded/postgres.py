@@ -74,6 +74,7 @@ class EmbeddedPostgres:
         if self._initialising is not None:
             code = self._initialising.wait(_INIT_SECONDS_MAX)
             self._initialising = None
+            self._password_file.unlink()
             if code != 0:
                 raise StartError(f"The database couldn't be created:\n{tail(self.log)}")
         self.relaunch()
@@ -105,6 +106,10 @@ class EmbeddedPostgres:
             stop(self._server, stop_signal=signal.SIGINT, grace_seconds=_STOP_SECONDS_MAX)
             self._server = None
 
+    @property
+    def _password_file(self) -> Path:
+        return self._data.with_name(self._data.name + "-password")
+
     def _dsn(self, user: str, password: str, database: str) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
@@ -122,8 +127,8 @@ class EmbeddedPostgres:
             )
 
     def _write_password_file(self) -> Path:
-        # Beside the data, or in it: the other user must be able to read it, and only that user.
-        path = self._home.path / "postgres-password"
+        # Beside the data, wherever that is: the user that initdb runs as must reach it, and only that user.
+        path = self._password_file
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self._home.secret("superuser_password"))

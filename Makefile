@@ -1,0 +1,24 @@
+PYTHON ?= python3
+BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench replay
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Set up what is missing, start everything, print the address; Ctrl-C stops it
+	@$(BOOTSTRAP) run
+
+test: ## All tests, on a real broker and a real database
+	@$(BOOTSTRAP) test $(ARGS)
+
+check: ## Format, lint, types, import contracts, proto, price book, security lint
+	@$(BOOTSTRAP) check
+
+bench: ## Measure speed; prints ratios
+	@$(BOOTSTRAP) bench $(ARGS)
+
+replay: ## Send a file: FILE=... TENANT=... PROVIDER=... MODEL=... SHIFT_END=...
+	$(if $(FILE),,$(error Which file? make replay FILE=events.jsonl, or a CSV with TENANT=... PROVIDER=... MODEL=...))
+	@$(BOOTSTRAP) replay "$(FILE)" $(if $(TENANT),--tenant "$(TENANT)") $(if $(PROVIDER),--provider "$(PROVIDER)") \
+		$(if $(MODEL),--model "$(MODEL)") $(if $(SHIFT_END),--shift-end "$(SHIFT_END)") $(ARGS)
