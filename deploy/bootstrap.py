@@ -207,9 +207,9 @@ def wanted_stamps(kind: str) -> dict[str, str]:
 def make_environment(_kind: str) -> None:
     if not importlib.util.find_spec("ensurepip"):
         install_venv_package()
-    say(f"Creating .venv with Python {PYTHON}")
     if (VENV / "bin" / "python").exists() and environment_works():
         return
+    say(f"Creating .venv with Python {PYTHON}")
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     call(command, "The virtual environment couldn't be created.")
 

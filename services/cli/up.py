@@ -8,10 +8,11 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import click
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from services.cli.running import FILE_NAME
 from services.cli.up_plan import (
@@ -29,6 +30,7 @@ from services.cli.up_plan import (
 )
 from services.cli.up_settings import UpSettings
 from services.contracts.keys import make_key
+from services.contracts.signin import make_signin_token
 from services.runtime.children import Process, spawn
 from services.runtime.embedded.backends import Backends, EmbeddedBackends
 from services.runtime.embedded.home import Home, HomeError, write_private
@@ -79,12 +81,7 @@ def _bring_up(settings: UpSettings, supervisor: Supervisor, stack: ExitStack, st
         _say(line)
     backends = _start_backends(settings, home, supervisor, stack)
     _prepare(backends)
-    connections = Connections(
-        backends.database_dsn,
-        backends.kafka_bootstrap,
-        _admin_key(settings, home),
-        settings.slack_webhook_url.get_secret_value() if settings.slack_webhook_url else None,
-    )
+    connections = _connections(settings, home, backends)
     _say("Starting the services")
     child_environment = {**os.environ, **environment(ports, connections, home.path, demo=settings.demo)}
     for service in services(ports):
@@ -96,13 +93,12 @@ def _bring_up(settings: UpSettings, supervisor: Supervisor, stack: ExitStack, st
     write_private(home.path / FILE_NAME, json.dumps(record, indent=2))
     stack.callback((home.path / FILE_NAME).unlink, missing_ok=True)
     seconds = time.monotonic() - started_at
-    link = sign_in_url(ports, connections.admin_key)
+    link = _sign_in_url(ports, connections)
     _say(banner(ports, link, connections.admin_key, home.path, seconds, demo=settings.demo))
 
 
-def sign_in_url(ports: Ports, admin_key: str) -> str:
-    """A link that signs in. The key is in the fragment, which browsers don't send and servers don't log."""
-    return f"{query_url(ports)}/signin#key={admin_key}"
+def _sign_in_url(ports: Ports, connections: Connections) -> str:
+    return f"{query_url(ports)}/sign-in?token={make_signin_token(connections.session_secret, datetime.now(UTC))}"
 
 
 def _choose_ports(settings: UpSettings) -> Ports:
@@ -123,7 +119,7 @@ def _asked_port(settings: UpSettings, name: str) -> int | None:
 
 def _start_backends(settings: UpSettings, home: Home, supervisor: Supervisor, stack: ExitStack) -> Backends:
     """Start what isn't given. The supervisor takes the children over: it stops them, and restarts a crashed one."""
-    dsn = settings.database_dsn.get_secret_value() if settings.database_dsn else None
+    dsn = _given(settings.database_dsn)
     embedded = EmbeddedBackends(home, kafka=settings.kafka_bootstrap is None, postgres=dsn is None)
     stack.callback(embedded.stop)  # of use when the start is interrupted; later there is nothing left to stop
     stack.callback(_stop, supervisor)
@@ -159,10 +155,19 @@ def _prepare(backends: Backends) -> None:
     ensure_topics(backends.kafka_bootstrap)
 
 
-def _admin_key(settings: UpSettings, home: Home) -> str:
-    if settings.admin_key is not None:
-        return settings.admin_key.get_secret_value()
-    return home.secret("admin_key", make_key)
+def _connections(settings: UpSettings, home: Home, backends: Backends) -> Connections:
+    """With the secrets that are given; those that aren't are made up once and kept with the data."""
+    return Connections(
+        database_dsn=backends.database_dsn,
+        kafka_bootstrap=backends.kafka_bootstrap,
+        admin_key=_given(settings.admin_key) or home.secret("admin_key", make_key),
+        session_secret=_given(settings.session_secret) or home.secret("session_secret"),
+        slack_webhook_url=_given(settings.slack_webhook_url),
+    )
+
+
+def _given(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
 
 
 def _child(service: Service, child_environment: dict[str, str], home: Home) -> Child:

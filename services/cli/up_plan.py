@@ -41,6 +41,7 @@ class Connections:
     database_dsn: str
     kafka_bootstrap: str
     admin_key: str
+    session_secret: str
     slack_webhook_url: str | None
 
 
@@ -86,6 +87,7 @@ def environment(ports: Ports, connections: Connections, home: Path, *, demo: boo
         "DATABASE_DSN": connections.database_dsn,
         "KAFKA_BOOTSTRAP": connections.kafka_bootstrap,
         "ADMIN_KEY": connections.admin_key,
+        "SESSION_SECRET": connections.session_secret,
         "QUERY_PORT": str(ports.query),
         "GATEWAY_PORT": str(ports.gateway),
         "GRPC_PORT": str(ports.grpc),

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.contracts.signin import SECRET_CHARACTERS_MIN
+
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -18,6 +20,7 @@ class UpSettings(BaseSettings):
 
     home: Path = Path("~/.local/share/spendstream")
     admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    session_secret: Annotated[SecretStr, Field(min_length=SECRET_CHARACTERS_MIN)] | None = None
     query_port: Port | None = None
     gateway_port: Port | None = None
     grpc_port: Port | None = None
