@@ -1,0 +1,190 @@
+"""What real calls cost, as arithmetic on the vendors' printed prices (USD per million tokens, or per unit)."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from pricing.book import load_book
+from pricing.kernel import price_event
+from pricing.money import usd_decimal
+
+BOOK = load_book()
+M = 1_000_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call and, in dollars, what the vendor's page says it costs."""
+
+    name: str
+    provider: str
+    model: str
+    usd: Decimal
+    usage: dict[str, int] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
+    on: str = "2026-11-22T12:00:00+00:00"
+    service_tier: str = ""
+
+
+def d(amount: str | int) -> Decimal:
+    return Decimal(amount)
+
+
+# https://developers.openai.com/api/docs/pricing
+OPENAI = [
+    Case(
+        "gpt-4o with cached input",
+        "openai",
+        "gpt-4o",
+        (900 * d("2.50") + 100 * d("1.25") + 200 * d("10.00")) / M,
+        {"input_uncached": 900, "cache_read": 100, "output_text": 200},
+    ),
+    Case(
+        "gpt-4o-mini with cached input",
+        "openai",
+        "gpt-4o-mini",
+        (900 * d("0.15") + 100 * d("0.075") + 200 * d("0.60")) / M,
+        {"input_uncached": 900, "cache_read": 100, "output_text": 200},
+    ),
+    Case("a snapshot at the same price", "openai", "gpt-4o-2024-08-06", d("2.50") / M, {"input_uncached": 1}),
+    Case("a dearer snapshot", "openai", "gpt-4o-2024-05-13", d(5 + 15) / M, {"input_uncached": 1, "output_text": 1}),
+    Case(
+        "gpt-4o while it was that snapshot",
+        "openai",
+        "gpt-4o",
+        (5 + d(15)) / M,
+        {"input_uncached": 1, "output_text": 1},
+        on="2024-10-01T23:59:59+00:00",
+    ),
+    Case("o3 before its cut", "openai", "o3", d(40) / M, {"output_reasoning": 1}, on="2025-06-09T23:59:59+00:00"),
+    Case("o3 from its cut on", "openai", "o3", d(8) / M, {"output_reasoning": 1}, on="2025-06-10T00:00:00+00:00"),
+    Case(
+        "batch has no cached price at gpt-4o",
+        "openai",
+        "gpt-4o",
+        (10 * d("1.25") + 10 * d("1.25")) / M,
+        {"input_uncached": 10, "cache_read": 10},
+        service_tier="batch",
+    ),
+    Case("flex halves gpt-5", "openai", "gpt-5", 7 * d("10.00") / 2 / M, {"output_text": 7}, service_tier="flex"),
+    Case("priority at gpt-4o", "openai", "gpt-4o", d("4.25") / M, {"input_uncached": 1}, service_tier="priority"),
+    Case("priority has own prices at mini", "openai", "gpt-4o-mini", d("0.25") / M, {"input_uncached": 1},
+         service_tier="priority"),
+    Case("272,000 tokens are short", "openai", "gpt-5.4", 272_000 * d("2.50") / M, {"input_uncached": 272_000}),
+    Case(
+        "272,001 tokens are long, all of them and the output",
+        "openai",
+        "gpt-5.4",
+        (1 * d("5.00") + 272_000 * d("0.50") + 10 * d("22.50")) / M,
+        {"input_uncached": 1, "cache_read": 272_000, "output_text": 10},
+    ),
+    Case("an image is input", "openai", "gpt-4.1", 765 * d("2.00") / M, {"input_image": 765}),
+    Case("web searches", "openai", "gpt-5", 3 * d("10.00") / 1000 + d("1.25") / M, {"input_uncached": 1},
+         {"web_searches": 3}),
+    Case("an embedding in a batch", "openai", "text-embedding-3-small", 8 * d("0.01") / M, {"input_uncached": 8},
+         service_tier="batch"),
+    Case("90 seconds of speech", "openai", "whisper-1", 90 * d("0.006") / 60, units={"audio_seconds": 90}),
+    Case("1,000 characters spoken", "openai", "tts-1", 1000 * d("15.00") / M, units={"characters": 1000}),
+]  # fmt: skip
+
+# https://platform.claude.com/docs/en/about-claude/pricing: writes 1.25 x (5 minutes) and 2 x (an hour), reads 0.1 x
+ANTHROPIC = [
+    Case(
+        "cache writes of both lives",
+        "anthropic",
+        "claude-sonnet-4-5-20250929",
+        (10 * d(3) + 20 * 3 * d("1.25") + 30 * 3 * d(2) + 40 * 3 * d("0.1") + 50 * d(15)) / M,
+        {"input_uncached": 10, "cache_write_5m": 20, "cache_write_1h": 30, "cache_read": 40, "output_text": 50},
+    ),
+    Case(
+        "cache counts towards the 200,000",
+        "anthropic",
+        "claude-sonnet-4.5",
+        (200_000 * d("0.60") + 1 * d(6)) / M,
+        {"input_uncached": 1, "cache_read": 200_000},
+    ),
+    Case("opus 4.1 is dear", "anthropic", "claude-opus-4-1", d(75) / M, {"output_text": 1}),
+    Case("batch halves the cache too", "anthropic", "claude-haiku-4-5", d("0.05") / M, {"cache_read": 1},
+         service_tier="batch"),
+    Case("haiku 5.5 above 100,000", "anthropic", "claude-haiku-5-5", 100_001 * d("0.50") / M,
+         {"input_uncached": 100_001}),
+]  # fmt: skip
+
+OTHERS = [
+    # https://ai.google.dev/gemini-api/docs/pricing
+    Case("audio costs more than text", "google", "gemini-2.5-flash", (3 * d("0.30") + 5 * d("1.00")) / M,
+         {"input_uncached": 3, "input_audio": 5}),
+    Case("thoughts are output", "google", "gemini-2.5-pro", (d(10) + d(10)) / M,
+         {"output_text": 1, "output_reasoning": 1}),
+    Case("the introductory price", "google", "gemini-3.8-flash", d("3.75") / M, {"output_text": 1},
+         on="2026-12-31T23:59:59+00:00"),
+    Case("the price known to follow", "google", "gemini-3.8-flash", d("7.50") / M, {"output_text": 1},
+         on="2027-01-01T00:00:00+00:00"),
+    # https://docs.x.ai/docs/models: the long price begins at 200,000 tokens, not above
+    Case("grok just below 200,000", "xai", "grok-4.3", 199_999 * d("1.25") / M, {"input_uncached": 199_999}),
+    Case("grok at 200,000", "xai", "grok-4.3", 200_000 * d("2.50") / M, {"input_uncached": 200_000}),
+    # https://aws.amazon.com/bedrock/pricing/
+    Case("bedrock's global profile", "aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", d(15) / M,
+         {"output_text": 1}),
+    Case("bedrock's regional premium", "bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", d("16.50") / M,
+         {"output_text": 1}),
+    # https://cohere.com/pricing
+    Case("reranking", "cohere", "rerank-v3.5", 5 * d("2.00") / 1000, units={"search_units": 5}),
+    # https://www.pinecone.io/pricing/
+    Case("reading vectors", "pinecone", "serverless", 7 * d("16.00") / M, units={"read_units": 7}),
+    # https://mistral.ai/pricing/api
+    Case("a pointer before it moved", "mistral", "mistral-medium-latest", d(2) / M, {"output_text": 1},
+         on="2026-06-15T23:59:59+00:00"),
+    Case("a pointer after it moved", "mistral", "mistral-medium-latest", d("7.50") / M, {"output_text": 1},
+         on="2026-06-16T00:00:00+00:00"),
+    Case("a model at home", "ollama", "anything:70b-q4", d(0), {"input_uncached": 10**6, "output_reasoning": 10**6},
+         {"requests": 1}, service_tier="batch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*OPENAI, *ANTHROPIC, *OTHERS], ids=lambda case: str(case.name))
+def test_a_call_costs_what_the_vendors_page_says(case: Case) -> None:
+    result = price_event(
+        BOOK,
+        case.usage,
+        provider=case.provider,
+        model=case.model,
+        occurred_at_us=int(datetime.fromisoformat(case.on).astimezone(UTC).timestamp()) * 1_000_000,
+        service_tier=case.service_tier,
+        units=case.units,
+    )
+    assert result.unpriced_reason == ""
+    assert result.cost_pico_usd is not None
+    assert usd_decimal(result.cost_pico_usd) == case.usd
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openai", "gpt-4o-audio-preview"),  # audio is dearer than gpt-4o's text
+        ("openai", "ft:gpt-4o-mini-2024-07-18:org::id"),  # fine-tuned models cost more than what they were tuned from
+        ("openai", "gpt-3.5-turbo-0613"),
+        ("openai", "gpt-5.1-codex-mini"),
+        ("google", "gemini-1.5-flash-8b"),
+        ("cohere", "command-r-plus-04-2024"),
+        ("aws.bedrock", "us.amazon.nova-premier-v1:0"),
+        ("anthropic", "claude"),
+    ],
+)
+def test_a_model_that_costs_something_else_is_not_mistaken_for_its_neighbour(provider: str, model: str) -> None:
+    result = price_event(BOOK, {"input_uncached": 1}, provider=provider, model=model, occurred_at_us=1_790 * 10**12)
+    assert (result.cost_pico_usd, result.entry_id) == (None, "")
+
+
+def test_forty_models_of_eight_vendors_have_a_price_today() -> None:
+    today_us = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * 1_000_000
+    priced = [
+        (vendor, model)
+        for vendor, provider in BOOK.providers.items()
+        for model, prices in provider.models.items()
+        if prices.entry_at(today_us)
+    ]
+    assert len(priced) >= 40
+    assert len({vendor for vendor, _ in priced}) >= 8
