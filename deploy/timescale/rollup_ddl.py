@@ -7,7 +7,7 @@ level below. Names, columns and numbers are the same.
 
 from __future__ import annotations
 
-from services.contracts.rollups import LEVEL_SECONDS, Level, Rollup
+from services.contracts.rollups import Level, Rollup
 
 KEY_COLUMNS = ("bucket", "tenant_no")
 _INTERVAL: dict[Level, str] = {"minute": "1 minute", "15m": "15 minutes", "hour": "1 hour", "day": "1 day"}
@@ -118,5 +118,3 @@ def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
     return statements
 
 
-def aligned_seconds(level: Level) -> int:
-    return LEVEL_SECONDS[level]

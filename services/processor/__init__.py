@@ -1,0 +1,1 @@
+"""The stream processor: Kafka messages in, priced rows and rollups out, once each."""

@@ -1,0 +1,46 @@
+"""The Faust app: one agent, concurrency 1, acknowledging by hand after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import faust
+
+from services.processor.settings import ProcessorSettings
+from services.processor.transport import LedgerTransport
+from services.processor.worker import Worker
+
+# Messages hold up to 500 events; Faust's default of 4,096 waiting messages would be half a gigabyte.
+_BUFFERED_MESSAGES = 120
+
+
+def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[BaseException], None]) -> faust.App:
+    """An app that is not started. `crash` is called with what a flush failed with; it does not return."""
+    app = faust.App(
+        settings.consumer_group,
+        broker=f"kafka://{settings.kafka_bootstrap}",
+        value_serializer="raw",
+        key_serializer="raw",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_buffer_maxsize=_BUFFERED_MESSAGES,
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=settings.session_timeout_seconds / 5,
+        # What the group knows is for display only; the ledger decides where to read on.
+        broker_commit_interval=5.0,
+        consumer_auto_offset_reset="earliest",
+    )
+    app.transport = LedgerTransport(app.conf.broker_consumer, app, claim=worker.claim, ledger_topic=settings.usage_topic)
+    events = app.topic(settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def apply(stream: Any) -> None:  # noqa: ANN401
+        try:
+            async for batch in stream.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
+                await worker.take(stream, batch)
+        except Exception as error:  # Faust would log it and go on with later messages
+            crash(error)
+
+    app.agent(events, name="apply", concurrency=1)(apply)
+    return app

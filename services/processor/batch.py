@@ -1,0 +1,86 @@
+"""What flows through the pipeline: messages in, a prepared flush out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Kafka message. `received_us`: the broker's LogAppendTime, epoch microseconds."""
+
+    partition: int
+    offset: int
+    received_us: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event came from: message and position in it (-1: the message as a whole)."""
+
+    partition: int
+    offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """An event that is bad whenever it is tried, with its bytes."""
+
+    place: Place
+    received_us: int
+    reason: str
+    detail: str
+    payload: bytes
+    tenant_id: str = ""
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedEvent:
+    """A good event whose time is outside the acceptance window."""
+
+    place: Place
+    received_us: int
+    occurred_us: int
+    tenant_id: str
+    event_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The messages of one partition in a flush: offsets [first, next), the broker's time of the last."""
+
+    first_offset: int
+    next_offset: int
+    through_us: int
+
+
+@dataclass(slots=True)
+class Decoded:
+    """Events of a flush as columns, still in the order they came.
+
+    `table` has the columns of `services.processor.decode.SCHEMA`; row i stands at `partition[i], offset[i], index[i]`
+    of the table itself. `payloads[i]` are the bytes of row i.
+    """
+
+    table: pa.Table
+    payloads: list[bytes]
+    dead: list[DeadEvent] = field(default_factory=list)
+    quarantined: list[QuarantinedEvent] = field(default_factory=list)
+    # Repeats within the flush, by place; counted, not kept.
+    repeats: list[Place] = field(default_factory=list)
+    spans: dict[int, Span] = field(default_factory=dict)
+
+    def keep(self, rows: pa.Array) -> None:
+        """Keeps the rows whose numbers are in the int64 array `rows` (ascending)."""
+        self.table = self.table.take(rows)
+        self.payloads = [self.payloads[row] for row in rows.to_pylist()]
+
+    def place(self, row: int) -> Place:
+        at = {name: self.table.column(name)[row].as_py() for name in ("kafka_partition", "kafka_offset", "message_index")}
+        return Place(at["kafka_partition"], at["kafka_offset"], at["message_index"])

@@ -1,0 +1,55 @@
+"""Arrow → PostgreSQL's binary COPY format, and the columns each table takes."""
+
+from __future__ import annotations
+
+import pgpq
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.contracts.rollups import Rollup
+
+_AT = pa.timestamp("us", "UTC")
+# Types must match the table's exactly: binary COPY does not convert.
+_TYPES: dict[str, pa.DataType] = {
+    "occurred_at": _AT, "received_at": _AT, "bucket": _AT, "started_at": _AT, "ended_at": _AT,
+    "tenant_no": pa.int32(), "kafka_partition": pa.int16(),
+    "latency_bucket": pa.int16(),
+}  # fmt: skip
+
+IDENTITY_COLUMNS = ("tenant_no", "event_key", "content_hash", "occurred_at")
+EVENT_COLUMNS = (
+    "occurred_at", "tenant_no", "event_key", "event_id", "received_at", "kafka_partition", "kafka_offset", "provider", "model",
+    "feature", "agent_id", "section_path", "run_id", "request_id", "attempt", "retry_count", "customer_id", "user_id", "channel",
+    "region", "service_tier", "operation", "status", "error_type", "superseded", "cache_hit", "streaming", "tokens_estimated",
+    "latency_ms", "prompt_template_id", "prompt_template_version", "source", "input_uncached", "cache_read", "cache_write_5m",
+    "cache_write_1h", "output_text", "output_reasoning", "input_audio", "output_audio", "input_image", "output_image", "units",
+    "metadata", "reported_cost_usd", "cost_pico_usd", "response_cache_saved_pico_usd", "prompt_cache_saved_pico_usd", "tier",
+    "price_entry", "price_book_version",
+)  # fmt: skip
+RUN_COLUMNS = (
+    "tenant_no", "run_id", "kafka_partition", "agent_id", "started_at", "ended_at", "calls", "unpriced_events", "billed_pico_usd",
+)  # fmt: skip
+
+
+def rollup_columns(rollup: Rollup) -> tuple[str, ...]:
+    return ("bucket", "tenant_no", *rollup.dimensions, "kafka_partition", *rollup.measures)
+
+
+def to_copy(table: pa.Table, columns: tuple[str, ...]) -> bytes:
+    """The bytes of `COPY … FROM STDIN (FORMAT binary)` for `columns` in this order; an int64 stays bigint, 16 bytes go
+    into uuid."""
+    selected = pa.table({name: _cast(table.column(name), name) for name in columns}).combine_chunks()
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(selected.schema)
+    parts = [encoder.write_header()]
+    parts += [encoder.write_batch(batch) for batch in selected.to_batches()]
+    parts.append(encoder.finish())
+    return b"".join(parts)
+
+
+def _cast(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    wanted = _TYPES.get(name)
+    return column if wanted is None or column.type == wanted else pc.cast(column, wanted)
+
+
+def copy_statement(table: str, columns: tuple[str, ...]) -> str:
+    return f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"

@@ -1,0 +1,108 @@
+"""The offset ledger: claiming partitions, fencing the owner before, and where to read on. SQL only."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.errors import LockNotAvailable
+
+from services.contracts.errors import Crash
+
+_LOCK_WAIT = "5s"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A topic as the ledger knows it: names may come again after a topic is recreated, ids do not."""
+
+    cluster_id: str
+    topic_id: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """This worker's hold on a partition."""
+
+    partition: int
+    token: uuid.UUID
+    next_offset: int
+
+
+def refuse_foreign_topic(connection: psycopg.Connection, stream: Stream) -> None:
+    """Crashes when the ledger follows another topic or cluster of this name: its offsets would mean nothing here."""
+    other = connection.execute(
+        "SELECT cluster_id, topic_id FROM ledger WHERE topic = %s AND (cluster_id, topic_id) <> (%s, %s) LIMIT 1",
+        (stream.topic, stream.cluster_id, stream.topic_id),
+    ).fetchone()
+    mine = connection.execute(
+        "SELECT 1 FROM ledger WHERE (cluster_id, topic_id) = (%s, %s) LIMIT 1", (stream.cluster_id, stream.topic_id)
+    ).fetchone()
+    if other is not None and mine is None:
+        raise Crash(
+            f"topic {stream.topic} is not the one the ledger follows (ledger: cluster {other[0]} topic {other[1]}; "
+            f"broker: cluster {stream.cluster_id} topic {stream.topic_id}); an operator must adopt it"
+        )
+
+
+def claim(connection: psycopg.Connection, stream: Stream, partitions: Iterable[int]) -> dict[int, Claim]:
+    """Takes the partitions over and says where to read on. A former owner that holds the lock is given 5 s, then ended.
+
+    Runs in autocommit. Raises psycopg.OperationalError when the database is away.
+    """
+    return {partition: _claim_one(connection, stream, partition) for partition in sorted(partitions)}
+
+
+def _claim_one(connection: psycopg.Connection, stream: Stream, partition: int) -> Claim:
+    key = {"cluster": stream.cluster_id, "topic_id": stream.topic_id, "partition": partition}
+    connection.execute(
+        "INSERT INTO ledger (cluster_id, topic_id, topic, kafka_partition) "
+        "VALUES (%(cluster)s, %(topic_id)s, %(topic)s, %(partition)s) ON CONFLICT DO NOTHING",
+        key | {"topic": stream.topic},
+    )
+    token = uuid.uuid4()
+    for _ in range(3):
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
+                row = connection.execute(
+                    "UPDATE ledger SET owner_token = %(token)s, owner_pid = pg_backend_pid() WHERE cluster_id = %(cluster)s "
+                    "AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s RETURNING next_offset",
+                    key | {"token": token},
+                ).fetchone()
+            if row is None:
+                raise Crash(f"the ledger row of partition {partition} vanished")
+            return Claim(partition, token, int(row[0]))
+        except LockNotAvailable:
+            _end_owner(connection, key)
+    raise Crash(f"partition {partition} stays locked by an owner that can't be ended")
+
+
+def _end_owner(connection: psycopg.Connection, key: Mapping[str, object]) -> None:
+    # A client stopped inside COPY keeps its lock for as long as its connection lives; no server timeout frees it.
+    connection.execute(
+        "SELECT pg_terminate_backend(owner_pid) FROM ledger WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s "
+        "AND kafka_partition = %(partition)s AND owner_pid <> pg_backend_pid()",
+        key,
+    )
+
+
+def lock(connection: psycopg.Connection, stream: Stream, claims: Mapping[int, Claim]) -> dict[int, int]:
+    """Locks the claimed rows for this transaction, in order; next_offset by partition.
+
+    Crashes when another worker has taken one over: this one was thought dead and must not write.
+    """
+    rows = connection.execute(
+        "SELECT kafka_partition, next_offset, owner_token FROM ledger WHERE cluster_id = %s AND topic_id = %s "
+        "AND kafka_partition = ANY(%s) ORDER BY kafka_partition FOR UPDATE",
+        (stream.cluster_id, stream.topic_id, sorted(claims)),
+    ).fetchall()
+    for partition, _, token in rows:
+        if token != claims[partition].token:
+            raise Crash(f"partition {partition} was taken over by another worker")
+    if len(rows) != len(claims):
+        raise Crash("ledger rows are missing")
+    return {partition: next_offset for partition, next_offset, _ in rows}

@@ -1,0 +1,100 @@
+"""Wires the processor and runs it: `python -m services.processor.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from datetime import UTC, datetime
+
+import structlog
+from confluent_kafka import Producer, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from pricing.book import load_book
+from services.processor.app import build_app
+from services.processor.dead_letters import DeadLetters
+from services.processor.ledger import Stream
+from services.processor.periodic import Periodic
+from services.processor.progress import Progress
+from services.processor.refresher import Refresher
+from services.processor.settings import ProcessorSettings
+from services.processor.store import Store
+from services.processor.tenants import Tenants
+from services.processor.watch import Watch
+from services.processor.worker import Worker
+from services.runtime.health import serve_health
+from services.runtime.logs import configure_logging
+
+log = structlog.get_logger()
+EXIT_CRASH = 70
+_LAG_READY_MESSAGES = 10_000
+
+
+def crash(error: BaseException) -> None:
+    """Ends the process at once: what is committed is right, what is in memory is not to be trusted any more."""
+    log.critical("crash", error=f"{type(error).__name__}: {error}", exc_info=error)
+    os._exit(EXIT_CRASH)
+
+
+def identify_stream(bootstrap: str, topic: str) -> Stream:
+    """Asks the broker for the cluster's and the topic's ids; raises KafkaException when it is away or has no such topic."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
+    cluster = admin.describe_cluster(request_timeout=30).result()
+    return Stream(str(cluster.cluster_id), str(described.topic_id), topic)
+
+
+async def run(settings: ProcessorSettings) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic)
+    dead_letters = DeadLetters(settings.kafka_bootstrap, stream.topic, settings.dead_letter_topic)
+    store = Store(settings.database_dsn, stream, dead_letters.publish)
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "delivery.timeout.ms": 10_000})
+    watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
+    worker = Worker(store, load_book(settings.price_book), Tenants(settings.database_dsn).numbers, watch)
+    progress = Progress(settings.database_dsn, settings.kafka_bootstrap, stream, lambda: worker.owned)
+    refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
+    app = build_app(settings, worker, crash)
+
+    def look_after() -> None:
+        error = worker.failed()
+        if error is not None:
+            crash(error)
+
+    periodic = [
+        Periodic("refresh", lambda: refresher.run_once(datetime.now(UTC)), settings.refresh_seconds, crash),
+        Periodic("progress", progress.report, 0.5, crash),
+        Periodic("watch", watch.run_once, 1.0, crash),
+        Periodic("look-after", look_after, 0.5, crash),
+    ]
+
+    def not_ready() -> str:
+        if not worker.owned:
+            return "no partition assigned yet"
+        return f"{progress.lag_messages} messages behind" if progress.lag_messages > _LAG_READY_MESSAGES else ""
+
+    health = serve_health(settings.processor_port, not_ready)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await app.start()
+    for thread in periodic:
+        thread.start()
+    log.info("processor runs", stream=stream.topic, topic_id=stream.topic_id)
+    await stopping.wait()
+    await app.stop()
+    await worker.drain()
+    for thread in periodic:
+        thread.stop()
+    health.shutdown()
+    store.close()
+
+
+def main() -> None:
+    configure_logging("processor")
+    asyncio.run(run(ProcessorSettings()))  # type: ignore[call-arg]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The whole path of a flush up to the database, as one literal. Pure but for `tenant_numbers`, which may ask for new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pricing.entries import PriceBook
+from services.contracts.rollups import ROLLUPS, USAGE
+from services.processor.admit import admit
+from services.processor.batch import Decoded, Message
+from services.processor.copying import EVENT_COLUMNS, IDENTITY_COLUMNS, RUN_COLUMNS, rollup_columns, to_copy
+from services.processor.decode import decode
+from services.processor.fold import fold, runs
+from services.processor.identify import identify
+from services.processor.price import price
+from services.processor.spikes import SeriesHour, touched_series
+
+TenantNumbers = Callable[[Sequence[str]], Mapping[str, int]]
+
+
+@dataclass(slots=True)
+class Flush:
+    """A prepared flush: `decoded` says what came and what became of it, the rest are COPY bytes ready to send."""
+
+    decoded: Decoded
+    identities: bytes = b""
+    events: bytes = b""
+    rollups: dict[str, bytes] = field(default_factory=dict)
+    runs: bytes = b""
+    # Start of each minute touched, epoch microseconds, ascending.
+    minutes: tuple[int, ...] = ()
+    # What detection looks at once this is committed.
+    touched: frozenset[SeriesHour] = frozenset()
+
+    @property
+    def count(self) -> int:
+        return len(self.decoded.table)
+
+
+def prepare(messages: Sequence[Message], book: PriceBook, tenant_numbers: TenantNumbers) -> Flush:
+    """decode → admit → identify → price → number → fold → encode."""
+    decoded = decode(messages)
+    admit(decoded)
+    identify(decoded)
+    price(decoded, book)
+    number(decoded, tenant_numbers)
+    return encode(decoded)
+
+
+def number(decoded: Decoded, tenant_numbers: TenantNumbers) -> None:
+    """Adds `tenant_no`, the tenants' short names in the database."""
+    tenants = decoded.table.column("tenant_id").combine_chunks().dictionary_encode()
+    names = tenants.dictionary.to_pylist()
+    numbers = tenant_numbers(names) if names else {}
+    by_code = np.array([numbers[name] for name in names], dtype=np.int32)
+    column = by_code[np.asarray(tenants.indices, dtype=np.int64)] if names else np.zeros(0, dtype=np.int32)
+    decoded.table = decoded.table.append_column("tenant_no", pa.array(column))
+
+
+def encode(decoded: Decoded) -> Flush:
+    """Folds and encodes what is left of a flush; called again when the database finds rows to leave out."""
+    table = decoded.table
+    if not len(table):
+        return Flush(decoded)
+    folded, touched_runs = fold(table), runs(table)
+    minutes = np.unique(np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64) // 60_000_000 * 60_000_000)
+    return Flush(
+        decoded,
+        identities=to_copy(table, IDENTITY_COLUMNS),
+        events=to_copy(table, EVENT_COLUMNS),
+        rollups={r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])},
+        runs=to_copy(touched_runs, RUN_COLUMNS) if len(touched_runs) else b"",
+        minutes=tuple(minutes.tolist()),
+        touched=_touched(folded[USAGE.base_table]),
+    )
+
+
+def _touched(minute_rows: pa.Table) -> frozenset[SeriesHour]:
+    keys = minute_rows.select(["tenant_no", "feature", "bucket"])
+    hours = keys.set_column(2, "bucket", pc.floor_temporal(keys.column("bucket"), unit="hour"))
+    distinct = hours.group_by(["tenant_no", "feature", "bucket"]).aggregate([])
+    columns = (distinct.column(name).to_pylist() for name in ("tenant_no", "feature", "bucket"))
+    return frozenset(touched_series(zip(*columns, strict=True)))

@@ -1,0 +1,64 @@
+"""Tells readers how far the stream is counted: an idle partition from a stuck one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+
+from services.processor.ledger import Stream
+from services.processor.metrics import LAG
+
+_TIMEOUT_SECONDS = 5.0
+# The moment is read before the log's end: all that was in the log by then is below `end`.
+_REPORT = (
+    "INSERT INTO partition_progress (topic_id, kafka_partition, next_offset, end_offset, seen_at) "
+    "SELECT topic_id, kafka_partition, next_offset, %(end)s, %(seen_at)s FROM ledger "
+    "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s "
+    "ON CONFLICT (topic_id, kafka_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
+    "end_offset = EXCLUDED.end_offset, seen_at = EXCLUDED.seen_at RETURNING end_offset - next_offset"
+)
+
+
+class Progress:
+    """Writes `partition_progress` for the partitions this worker owns. Not thread-safe."""
+
+    def __init__(self, dsn: str, bootstrap: str, stream: Stream, owned: Callable[[], Iterable[int]]) -> None:
+        self._dsn = dsn
+        self._stream = stream
+        self._owned = owned
+        self._connection: psycopg.Connection | None = None
+        self._consumer = Consumer({
+            "bootstrap.servers": bootstrap, "group.id": "spendstream-progress", "enable.auto.commit": False,
+        })  # fmt: skip
+        self.lag_messages = 0
+
+    def report(self) -> None:
+        """One round; raises psycopg.OperationalError or KafkaException when one of the two is away."""
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._dsn, autocommit=True, application_name="processor-progress")
+        lag = 0
+        for partition in sorted(self._owned()):
+            lag += self._report_one(self._connection, partition)
+        self.lag_messages = lag
+
+    def _report_one(self, connection: psycopg.Connection, partition: int) -> int:
+        seen = connection.execute("SELECT clock_timestamp()").fetchone()
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._stream.topic, partition), timeout=_TIMEOUT_SECONDS)
+        values = {
+            "end": end,
+            "seen_at": seen[0] if seen else None,
+            "cluster": self._stream.cluster_id,
+            "topic_id": self._stream.topic_id,
+            "partition": partition,
+        }
+        row = connection.execute(_REPORT, values).fetchone()
+        lag = int(row[0]) if row else 0
+        LAG.labels(str(partition)).set(lag)
+        return lag
+
+    def close(self) -> None:
+        self._consumer.close()
+        if self._connection is not None:
+            self._connection.close()

@@ -1,0 +1,164 @@
+"""Keeps the levels above the base tables: closes buckets as time goes, rebuilds those that late events touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from deploy.timescale.rollup_ddl import refresh_plain
+from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS, Level, Rollup
+from services.processor.metrics import REFRESHED
+from services.processor.statements import CLOSING_LOCK
+
+# One refresher in the whole system; who holds this session lock is it.
+_REFRESHER_LOCK = 720_303
+_QUARTER_SECONDS = LEVEL_SECONDS["15m"]
+# A first pass over years of history goes in steps, so that no transaction grows without bound.
+_BUCKETS_PER_STEP = 2_000
+# The views read tables up to here: everything closed, but not beyond the first bucket that a later step still has to build.
+_MATERIALIZED_ON = (
+    "UPDATE rollup_state SET materialized_through = greatest(materialized_through, least(closed_through, "
+    "(SELECT min(bucket) FROM dirty_bucket WHERE bucket >= materialized_through)))"
+)
+
+
+class Refresher:
+    """One pass per `run_once`. Uses its own connection; not thread-safe."""
+
+    def __init__(self, dsn: str, close_after_seconds: int) -> None:
+        self._dsn = dsn
+        self._close_after = timedelta(seconds=close_after_seconds)
+        self._connection: psycopg.Connection | None = None
+
+    def run_once(self, now: datetime) -> int:
+        """Closes what has ended and rebuilds what is dirty; the number of 15-minute buckets done, 0 when another
+        process is the refresher. Raises psycopg.Error when the database is away; call again."""
+        try:
+            connection = self._connected()
+            if not self._is_the_one(connection):
+                return 0
+            self._close_buckets(connection, now)
+            return self._rebuild(connection)
+        except psycopg.Error:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="refresher"
+            )
+        return self._connection
+
+    def _is_the_one(self, connection: psycopg.Connection) -> bool:
+        # Session locks nest; asking again while holding would need as many unlocks, so look first.
+        held = connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND pid = pg_backend_pid() AND granted",
+            (_REFRESHER_LOCK,),
+        ).fetchone()
+        if held and held[0]:
+            return True
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_REFRESHER_LOCK,)).fetchone()
+        return bool(row and row[0])
+
+    def _close_buckets(self, connection: psycopg.Connection, now: datetime) -> None:
+        """Moves `closed_through` on and marks what that closes, while no flush is under way."""
+        closing = _floor(now - self._close_after, _QUARTER_SECONDS)
+        state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
+        if state is None or state[0] >= closing:
+            return
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (CLOSING_LOCK,))
+            # Only buckets that hold something need building; the base tables know which.
+            connection.execute(
+                "INSERT INTO dirty_bucket (bucket) SELECT DISTINCT date_bin('15 minutes', bucket, 'epoch'::timestamptz) "
+                "FROM usage_minute_base WHERE bucket >= %s AND bucket < %s",
+                (state[0], closing),
+            )
+            connection.execute("UPDATE rollup_state SET closed_through = %s", (closing,))
+
+    def _rebuild(self, connection: psycopg.Connection) -> int:
+        timescale = _has_timescale(connection)
+        done = 0
+        while True:
+            marks = connection.execute(
+                "SELECT bucket, array_agg(mark_id) FROM dirty_bucket GROUP BY bucket ORDER BY bucket LIMIT %s",
+                (_BUCKETS_PER_STEP,),
+            ).fetchall()
+            buckets = [bucket for bucket, _ in marks]
+            ids = [mark_id for _, mark_ids in marks for mark_id in mark_ids]
+            if timescale:
+                _rebuild_timescale(connection, buckets, ids)
+            else:
+                _rebuild_plain(connection, buckets, ids)
+            done += len(buckets)
+            if len(buckets) < _BUCKETS_PER_STEP:
+                return done
+
+
+def _floor(moment: datetime, seconds: int) -> datetime:
+    return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)
+
+
+def _has_timescale(connection: psycopg.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is not None
+
+
+def _levels() -> list[tuple[Rollup, Level]]:
+    """Every level above a base, finest first: each is built from the one below."""
+    built = [(rollup, level) for rollup in ROLLUPS for level in rollup.levels[1:]]
+    return sorted(built, key=lambda pair: LEVEL_SECONDS[pair[1]])
+
+
+def _starts(buckets: Iterable[datetime], level: Level) -> list[datetime]:
+    return sorted({_floor(bucket, LEVEL_SECONDS[level]) for bucket in buckets})
+
+
+def _rebuild_plain(connection: psycopg.Connection, buckets: list[datetime], ids: list[int]) -> None:
+    """One transaction for all levels: readers see a bucket rebuilt at every level or at none.
+
+    The marks go first: a flush that commits meanwhile brings marks of its own, for the next pass.
+    """
+    with connection.transaction():
+        connection.execute("DELETE FROM dirty_bucket WHERE mark_id = ANY(%s)", (ids,))
+        connection.execute(_MATERIALIZED_ON)
+        for rollup, level in _levels():
+            starts = _starts(buckets, level)
+            for statement in refresh_plain(rollup, level) if starts else ():
+                connection.execute(statement, {"buckets": starts})
+            REFRESHED.labels(level).inc(len(starts))
+
+
+def _rebuild_timescale(connection: psycopg.Connection, buckets: list[datetime], ids: list[int]) -> None:
+    """Refreshes the continuous aggregates over the dirty ranges, finest first, then removes the marks.
+
+    A bounded window always: an open start after retention would erase history.
+    """
+    for rollup, level in _levels():
+        for start, end in _ranges(_starts(buckets, level), LEVEL_SECONDS[level]):
+            connection.execute(
+                "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)", (rollup.view(level), start, end)
+            )
+        REFRESHED.labels(level).inc(len(_starts(buckets, level)))
+    if ids:
+        connection.execute("DELETE FROM dirty_bucket WHERE mark_id = ANY(%s)", (ids,))
+
+
+def _ranges(starts: list[datetime], seconds: int) -> list[tuple[datetime, datetime]]:
+    """Neighbouring buckets joined: half-open ranges."""
+    width = timedelta(seconds=seconds)
+    ranges: list[tuple[datetime, datetime]] = []
+    for start in starts:
+        if ranges and ranges[-1][1] == start:
+            ranges[-1] = (ranges[-1][0], start + width)
+        else:
+            ranges.append((start, start + width))
+    return ranges
+

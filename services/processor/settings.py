@@ -1,0 +1,33 @@
+"""The processor's settings, from `SPENDSTREAM_*` in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import pricing
+from services.contracts.topics import DEAD_LETTER, SPEND_SPIKES, USAGE_EVENTS
+
+
+class ProcessorSettings(BaseSettings):
+    """Read once by main."""
+
+    model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True)
+
+    database_dsn: str
+    kafka_bootstrap: str
+    processor_port: int = 8090
+    consumer_group: str = "spendstream-processor"
+    price_book: Path = Path(pricing.__file__).with_name("price_book.yaml")
+    # Other names than the product's are for tests that share a broker.
+    usage_topic: str = USAGE_EVENTS.name
+    dead_letter_topic: str = DEAD_LETTER.name
+    spikes_topic: str = SPEND_SPIKES.name
+    # Messages of up to 500 events in one transaction, and how long a flush waits for more.
+    flush_messages_max: int = 60
+    flush_linger_seconds: float = 0.05
+    refresh_seconds: float = 2.0
+    # Buckets close this long after they end, so that the usual stragglers need no refresh.
+    close_after_seconds: int = 120
+    session_timeout_seconds: float = 10.0

@@ -1,0 +1,301 @@
+"""One flush, one transaction: ledger, identities, events, rollups, runs, marks, counters. Nothing of a flush without the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+import structlog
+from psycopg.errors import UniqueViolation
+
+from services.contracts.errors import Crash
+from services.contracts.rollups import ROLLUPS
+from services.processor import ledger
+from services.processor.batch import DeadEvent, Decoded, Place, QuarantinedEvent, Span
+from services.processor.copying import (
+    EVENT_COLUMNS,
+    IDENTITY_COLUMNS,
+    RUN_COLUMNS,
+    copy_statement,
+    rollup_columns,
+    to_copy,
+)
+from services.processor.identify import conflict
+from services.processor.prepare import Flush, encode
+from services.processor.statements import (
+    ADVANCE,
+    CLOSED_THROUGH,
+    HOLD_BUCKETS_OPEN,
+    INSERT_IDENTITIES,
+    LOSERS,
+    MARK_DIRTY,
+    QUARANTINE,
+    STAGES,
+    UPSERT_RUNS,
+    upsert_rollup,
+)
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+# After a duplicate was met, that many flushes look before they copy: duplicates come in swarms (a replay, a retry storm).
+_STAGED_FLUSHES = 20
+_RETRY_SECONDS_MAX = 10.0
+_BUCKET_US = 900_000_000
+_UPSERTS = {rollup.base_table: upsert_rollup(rollup) for rollup in ROLLUPS}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a flush's events; `counted + duplicate + dead + quarantined` is what was read and not applied before."""
+
+    counted: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    quarantined: int = 0
+
+
+class Store:
+    """The database side of one worker. Not thread-safe: all calls come from one thread, in order.
+
+    `publish_dead` delivers dead letters and returns when the broker has them.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        stream: ledger.Stream,
+        publish_dead: Callable[[Sequence[DeadEvent]], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._dsn = dsn
+        self._stream = stream
+        self._publish_dead = publish_dead
+        self._sleep = sleep
+        self._connection: psycopg.Connection | None = None
+        self._claims: dict[int, ledger.Claim] = {}
+        self._staged_left = 0
+
+    def connection(self) -> psycopg.Connection:
+        """The worker's connection, opened when it is missing; autocommit, UTC."""
+        if self._connection is None or self._connection.closed:
+            connection = psycopg.connect(self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor")
+            for stage in STAGES:
+                connection.execute(stage)
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        self._discard()
+
+    def claim(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Takes over exactly these partitions; the offsets to read on from. Crashes for a topic the ledger doesn't know."""
+
+        def attempt() -> dict[int, ledger.Claim]:
+            connection = self.connection()
+            ledger.refuse_foreign_topic(connection, self._stream)
+            return ledger.claim(connection, self._stream, partitions)
+
+        self._claims = self._until_there(attempt)
+        return {partition: claim.next_offset for partition, claim in self._claims.items()}
+
+    def apply(self, flush: Flush) -> Applied:
+        """Commits the flush, however often that takes while the database is away. Rows applied before are left out.
+
+        Raises Crash when a partition belongs to another worker by now, or messages are missing in between.
+        """
+        return self._until_there(lambda: self._apply(flush))
+
+    def _until_there(self, attempt: Callable[[], T]) -> T:
+        wait = 0.05
+        while True:
+            try:
+                return attempt()
+            except UniqueViolation:
+                # After an error inside COPY the connection is not to be trusted.
+                self._discard()
+                self._staged_left = _STAGED_FLUSHES
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if not _passing(error):
+                    raise
+                log.warning("database is away, trying again", error=str(error).splitlines()[0], wait_seconds=wait)
+                self._discard()
+                self._sleep(wait)
+                wait = min(wait * 2, _RETRY_SECONDS_MAX)
+
+    def _discard(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _apply(self, flush: Flush) -> Applied:
+        owned = {partition: held for partition, held in self._claims.items() if partition in flush.decoded.spans}
+        if not owned:
+            return Applied()
+        connection = self.connection()
+        with connection.transaction():
+            next_offsets = ledger.lock(connection, self._stream, owned)
+            flush = _not_applied_yet(flush, next_offsets)
+            _refuse_gaps(flush.decoded.spans, next_offsets)
+            flush, duplicates = self._identify(connection, flush)
+            self._write(connection, flush)
+            if flush.decoded.dead:
+                self._publish_dead(flush.decoded.dead)
+            self._advance(connection, flush.decoded, duplicates)
+        decoded = flush.decoded
+        return Applied(flush.count, len(duplicates), len(decoded.dead), len(decoded.quarantined))
+
+    def _identify(self, connection: psycopg.Connection, flush: Flush) -> tuple[Flush, list[Place]]:
+        """Writes the identities; what was counted before is taken out of the flush. Optimistic until a duplicate is met."""
+        repeats = list(flush.decoded.repeats)
+        if not flush.count:
+            return flush, repeats
+        if self._staged_left == 0:
+            _copy(connection, "event_identity", IDENTITY_COLUMNS, flush.identities)
+            return flush, repeats
+        self._staged_left -= 1
+        stage = flush.decoded.table.append_column("row_no", pa.array(np.arange(flush.count, dtype=np.int32)))
+        columns = ("row_no", *IDENTITY_COLUMNS)
+        _copy(connection, "identity_stage", columns, to_copy(stage, columns))
+        if connection.execute(INSERT_IDENTITIES).rowcount == flush.count:
+            return flush, repeats
+        losers = connection.execute(LOSERS).fetchall()
+        return _without(flush, losers, repeats), repeats
+
+    def _write(self, connection: psycopg.Connection, flush: Flush) -> None:
+        if flush.count:
+            _copy(connection, "usage_event", EVENT_COLUMNS, flush.events)
+            for rollup in ROLLUPS:
+                data = flush.rollups.get(rollup.base_table)
+                if data:
+                    _copy(connection, f"stage_{rollup.base_table}", rollup_columns(rollup), data)
+                    connection.execute(_UPSERTS[rollup.base_table])
+            if flush.runs:
+                _copy(connection, "stage_run_base", RUN_COLUMNS, flush.runs)
+                connection.execute(UPSERT_RUNS)
+            self._mark_dirty(connection, flush.minutes)
+        if flush.decoded.quarantined:
+            rows = [_quarantine_row(event) for event in flush.decoded.quarantined]
+            connection.cursor().executemany(QUARANTINE, rows)
+
+    def _mark_dirty(self, connection: psycopg.Connection, minutes: tuple[int, ...]) -> None:
+        # Two statements: the second one's snapshot must be younger than the lock.
+        connection.execute(HOLD_BUCKETS_OPEN)
+        row = connection.execute(CLOSED_THROUGH).fetchone()
+        if row is None:
+            raise Crash("rollup_state is empty")
+        closed_us = int(row[0])
+        buckets = sorted({minute // _BUCKET_US * _BUCKET_US for minute in minutes if minute < closed_us})
+        if buckets:
+            connection.execute(MARK_DIRTY, ([bucket / 1e6 for bucket in buckets],))
+
+    def _advance(self, connection: psycopg.Connection, decoded: Decoded, duplicates: list[Place]) -> None:
+        counted = _count_by_partition(decoded)
+        for partition, span in sorted(decoded.spans.items()):
+            connection.execute(
+                ADVANCE,
+                {
+                    "cluster": self._stream.cluster_id,
+                    "topic_id": self._stream.topic_id,
+                    "partition": partition,
+                    "next": span.next_offset,
+                    "through": span.through_us / 1e6,
+                    "counted": counted.get(partition, 0),
+                    "duplicate": sum(place.partition == partition for place in duplicates),
+                    "dead": sum(event.place.partition == partition for event in decoded.dead),
+                    "quarantined": sum(event.place.partition == partition for event in decoded.quarantined),
+                },
+            )
+
+
+def _refuse_gaps(spans: Mapping[int, Span], next_offsets: Mapping[int, int]) -> None:
+    for partition, span in spans.items():
+        missing = span.first_offset - next_offsets[partition]
+        if missing > 0:
+            raise Crash(f"{missing} messages of partition {partition} are missing before {span.first_offset}: reading again")
+
+
+# SQLSTATE classes that pass: connection lost, deadlock and serialization, resources (a full disk too), lock not available,
+# operator intervention, system error.
+_PASSING = ("08", "40", "53", "55", "57", "58")
+_PROTOCOL_VIOLATION = "08P01"
+
+
+def _passing(error: psycopg.Error) -> bool:
+    state = error.sqlstate
+    return state is None or (state[:2] in _PASSING and state != _PROTOCOL_VIOLATION)
+
+
+def _copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: bytes) -> None:
+    with connection.cursor().copy(copy_statement(table, columns)) as copy:
+        copy.write(data)
+
+
+def _count_by_partition(decoded: Decoded) -> dict[int, int]:
+    if not len(decoded.table):
+        return {}
+    partitions, counts = np.unique(np.asarray(decoded.table.column("kafka_partition")), return_counts=True)
+    return dict(zip(partitions.tolist(), counts.tolist(), strict=True))
+
+
+def _not_applied_yet(flush: Flush, next_offsets: Mapping[int, int]) -> Flush:
+    """The flush without what the ledger has already, or what isn't this worker's; the same object in the usual case."""
+    decoded = flush.decoded
+    if all(p in next_offsets and span.first_offset >= next_offsets[p] for p, span in decoded.spans.items()):
+        return flush
+
+    def new(place: Place) -> bool:
+        return place.partition in next_offsets and place.offset >= next_offsets[place.partition]
+
+    table = decoded.table
+    partitions, offsets = (table.column(name).to_pylist() for name in ("kafka_partition", "kafka_offset"))
+    rows = [r for r, (p, o) in enumerate(zip(partitions, offsets, strict=True)) if new(Place(p, o, 0))]
+    spans = {
+        p: Span(max(span.first_offset, next_offsets[p]), span.next_offset, span.through_us)
+        for p, span in decoded.spans.items()
+        if p in next_offsets and span.next_offset > next_offsets[p]
+    }
+    kept = Decoded(
+        table,
+        decoded.payloads,
+        [event for event in decoded.dead if new(event.place)],
+        [event for event in decoded.quarantined if new(event.place)],
+        [place for place in decoded.repeats if new(place)],
+        spans,
+    )
+    kept.keep(pa.array(rows, pa.int64()))
+    return encode(kept)
+
+
+def _without(flush: Flush, losers: Sequence[tuple[int, bool]], repeats: list[Place]) -> Flush:
+    """The flush without the rows counted before: equal content joins `repeats`, other content is dead."""
+    decoded = flush.decoded
+    left = Decoded(
+        decoded.table, decoded.payloads, list(decoded.dead), decoded.quarantined, decoded.repeats, decoded.spans
+    )
+    for row, same in losers:
+        if same:
+            repeats.append(decoded.place(row))
+        else:
+            left.dead.append(conflict(decoded, row))
+    taken = np.zeros(flush.count, dtype=bool)
+    taken[[row for row, _ in losers]] = True
+    left.keep(pa.array(np.flatnonzero(~taken)))
+    return encode(left)
+
+
+def _quarantine_row(event: QuarantinedEvent) -> dict[str, object]:
+    return {
+        "tenant": event.tenant_id,
+        "event": event.event_id,
+        "occurred": event.occurred_us / 1e6,
+        "payload": event.payload,
+        "partition": event.place.partition,
+        "offset": event.place.offset,
+        "received": event.received_us / 1e6,
+    }

@@ -1,0 +1,115 @@
+"""One worker: Faust hands messages in, a thread prepares a flush while another commits the one before."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+
+from pricing.entries import PriceBook
+from services.contracts.errors import Retry
+from services.processor import metrics
+from services.processor.batch import Message
+from services.processor.prepare import Flush, TenantNumbers, prepare
+from services.processor.store import Applied, Store
+from services.processor.watch import Watch
+
+log = structlog.get_logger()
+_RETRY_SECONDS_MAX = 10.0
+
+
+class Acknowledging(Protocol):
+    """A Faust stream, as far as it is needed here."""
+
+    async def ack(self, event: Any) -> bool: ...  # noqa: ANN401
+
+
+class Worker:
+    """prepare(n + 1) runs beside store(n), never further ahead. All errors surface from `take`."""
+
+    def __init__(self, store: Store, book: PriceBook, tenant_numbers: TenantNumbers, watch: Watch) -> None:
+        self._store = store
+        self._book = book
+        self._tenant_numbers = tenant_numbers
+        self._watch = watch
+        # One thread each: order is the law, and psycopg connections are not shared.
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._storing = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._under_way: asyncio.Task[None] | None = None
+        self.owned: frozenset[int] = frozenset()
+
+    async def claim(self, partitions: set[int]) -> Mapping[int, int]:
+        """Takes partitions over in the ledger; where to read on. Waits for the flush under way."""
+        loop = asyncio.get_running_loop()
+        offsets = await loop.run_in_executor(self._storing, self._store.claim, partitions)
+        self.owned = frozenset(partitions)
+        log.info("partitions claimed", offsets=dict(sorted(offsets.items())))
+        return offsets
+
+    async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
+        """Prepares these events and hands them to the store; returns when the flush before is committed and acked."""
+        messages = [_message(event) for event in events]
+        flush = await self._prepared(messages)
+        if self._under_way is not None:
+            await self._under_way
+        self._under_way = asyncio.create_task(self._store_and_ack(stream, events, flush))
+
+    async def drain(self) -> None:
+        """Waits for the flush under way, if any."""
+        if self._under_way is not None:
+            await self._under_way
+
+    def failed(self) -> BaseException | None:
+        """What the flush under way failed with, as soon as it has: a quiet stream would not await it."""
+        task = self._under_way
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
+
+    async def _prepared(self, messages: Sequence[Message]) -> Flush:
+        loop = asyncio.get_running_loop()
+        started = time.perf_counter()
+        flush = await _until_there(
+            lambda: loop.run_in_executor(self._preparing, prepare, messages, self._book, self._tenant_numbers)
+        )
+        metrics.FLUSH_SECONDS.labels("prepare").observe(time.perf_counter() - started)
+        return flush
+
+    async def _store_and_ack(self, stream: Acknowledging, events: Sequence[Any], flush: Flush) -> None:
+        loop = asyncio.get_running_loop()
+        started = time.perf_counter()
+        applied = await _until_there(lambda: loop.run_in_executor(self._storing, self._store.apply, flush))
+        metrics.FLUSH_SECONDS.labels("store").observe(time.perf_counter() - started)
+        _count(applied, flush)
+        through = max((span.through_us for span in flush.decoded.spans.values()), default=0)
+        self._watch.touch(flush.touched, datetime.fromtimestamp(through / 1e6, UTC))
+        for event in events:
+            await stream.ack(event)
+
+
+async def _until_there(attempt: Any) -> Any:  # noqa: ANN401
+    """Tries in place while something outside is away; nothing is acked meanwhile."""
+    wait = 0.1
+    while True:
+        try:
+            return await attempt()
+        except Retry as error:
+            log.warning("will try again", error=str(error), wait_seconds=wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _RETRY_SECONDS_MAX)
+
+
+def _message(event: Any) -> Message:  # noqa: ANN401
+    message = event.message
+    return Message(message.partition, message.offset, round(message.timestamp * 1_000_000), message.value or b"")
+
+
+def _count(applied: Applied, flush: Flush) -> None:
+    metrics.FLUSH_EVENTS.observe(applied.counted)
+    for outcome in ("counted", "duplicate", "dead", "quarantined"):
+        metrics.EVENTS.labels(outcome).inc(getattr(applied, outcome))
+    for event in flush.decoded.dead:
+        metrics.DEAD.labels(event.reason).inc()
