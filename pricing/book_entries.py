@@ -1,6 +1,7 @@
 """Reads one dated entry of the price book: prices by class, bands, units, service tiers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -14,8 +15,10 @@ from pricing.entries import (
     Band,
     Entry,
     Plan,
+    Window,
     price_vector,
 )
+from pricing.hours import read_week_minutes
 from pricing.money import pico_from_usd_per_million, scaled_int
 from pricing.nodes import NodeReader
 from pricing.usage import USAGE_CLASS_INDEX
@@ -30,7 +33,7 @@ def read_entry(
 ) -> Entry | None:
     """The entry, or None where its date can't be read. Its end is the one it states; the caller sees what follows."""
     key = f"{name}.entries"
-    optional = ("effective_until", "source", "checked", "service_tiers", *_PRICED_BY)
+    optional = ("effective_until", "source", "checked", "service_tiers", "windows", *_PRICED_BY)
     values = reader.record(node, key, ("effective_from",), optional)
     start = reader.instant_us(values["effective_from"], f"{key}.effective_from") if "effective_from" in values else None
     end = (
@@ -45,6 +48,8 @@ def read_entry(
     if checked is not None:
         reader.instant_us(checked, f"{key}.checked")
     base = _read_plan(reader, units, key, node, values, None)
+    if "windows" in values:
+        base = _read_windows(reader, units, f"{key}.windows", values["windows"], base)
     plans = {"standard": base}
     if "service_tiers" in values:
         for tier, tier_node in reader.mapping(values["service_tiers"], f"{key}.service_tiers").items():
@@ -57,16 +62,33 @@ def read_entry(
 
 
 def _read_service_tier(reader: NodeReader, units: frozenset[str], key: str, tier: str, node: Node, base: Plan) -> Plan:
-    """A multiplier on the entry's token prices, or prices of its own. Units cost the same unless it says otherwise."""
+    """A multiplier on the entry's token prices in every window, or prices of its own at every hour."""
     if tier not in (*SERVICE_TIERS[1:], ANY_SERVICE_TIER):
         reader.complain(node, key, f"unknown service tier; known are {', '.join(SERVICE_TIERS[1:])} and *")
     values = reader.record(node, key, (), ("multiplier", *_PRICED_BY))
+    return _read_variant(reader, units, key, node, values, base)
+
+
+def _read_windows(reader: NodeReader, units: frozenset[str], key: str, node: Node, base: Plan) -> Plan:
+    """The base plan with windows: a multiplier on the entry's token prices, or prices of their own."""
+    windows = []
+    for window_node in reader.items(node, key):
+        values = reader.record(window_node, key, ("from", "to"), ("days", "multiplier", *_PRICED_BY))
+        minutes = read_week_minutes(reader, values, key)
+        priced = {name: value for name, value in values.items() if name not in ("from", "to", "days")}
+        windows.append(Window(minutes, _read_variant(reader, units, key, window_node, priced, base)))
+    return replace(base, windows=tuple(windows))
+
+
+def _read_variant(
+    reader: NodeReader, units: frozenset[str], key: str, node: Node, values: Mapping[str, Node], base: Plan
+) -> Plan:
+    """A multiplier, or prices of its own. Units cost what they cost in the entry unless it says otherwise."""
     if "multiplier" not in values:
         return _read_plan(reader, units, key, node, values, base)
     if len(values) > 1:
-        reader.complain(node, key, "has a multiplier, so nothing else")
-    multiplier = _read_multiplier(reader, values["multiplier"], f"{key}.multiplier")
-    return Plan(base.bands, base.unit_prices, multiplier.numerator, multiplier.denominator)
+        reader.complain(node, key, "has a multiplier, so no prices")
+    return base.times(_read_multiplier(reader, values["multiplier"], f"{key}.multiplier"))
 
 
 def _read_multiplier(reader: NodeReader, node: Node, key: str) -> Fraction:
@@ -91,7 +113,7 @@ def _read_plan(
     unit_prices: Mapping[str, int] = {} if base is None else base.unit_prices
     if "units" in values:
         unit_prices = _read_units(reader, units, values["units"], f"{key}.units")
-    if not prices and not unit_prices and "prices" not in values and "units" not in values:
+    if not values.keys() & {"prices", "units"}:
         reader.complain(node, key, "prices nothing: needs prices, units, or for a service tier a multiplier")
     if base is not None and "prices" in values:
         have = {name for name, i in USAGE_CLASS_INDEX.items() if base.bands[0].prices[i] is not None}

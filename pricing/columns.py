@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pricing.entries import PriceBook
+from pricing.entries import EPOCH_MINUTE_OF_WEEK, MINUTE_US, MINUTES_OF_WEEK, PriceBook
 from pricing.kernel import Bill, bill_plan, check_counts
 from pricing.money import PriceOverflowError, UsageCountError
 from pricing.table import TIER_CODES, Bools, Int64s, PriceKey, PriceTable, price_table
@@ -116,14 +116,17 @@ def _row_numbers(mask: Bools) -> tuple[int, ...]:
 
 
 def _slots(table: PriceTable, columns: UsageColumns) -> Int64s:
-    """Each row's slot: its key's entry in force when it happened. A batch mostly lies between two boundaries."""
-    first, last = np.searchsorted(
-        table.boundaries_us, [columns.occurred_at_us.min(), columns.occurred_at_us.max()], side="right"
-    )
-    if first == last:
-        return np.asarray(table.slots[:, first][columns.key_codes], dtype=np.int64)
-    interval = np.searchsorted(table.boundaries_us, columns.occurred_at_us, side="right")
-    return np.asarray(table.slots[columns.key_codes, interval], dtype=np.int64)
+    """Each row's slot: its key's entry in force when it happened, and the window of the week in it."""
+    moments = columns.occurred_at_us
+    first, last = np.searchsorted(table.boundaries_us, [moments.min(), moments.max()], side="right")
+    if first == last:  # a batch mostly lies between two boundaries
+        slots = table.slots[:, first][columns.key_codes]
+    else:
+        slots = table.slots[columns.key_codes, np.searchsorted(table.boundaries_us, moments, side="right")]
+    if table.week_boundaries.size:
+        minutes = (moments // MINUTE_US + EPOCH_MINUTE_OF_WEEK) % MINUTES_OF_WEEK
+        slots = table.week_slots[slots, np.searchsorted(table.week_boundaries, minutes, side="right")]
+    return np.asarray(slots, dtype=np.int64)
 
 
 def _plan_rows(table: PriceTable, slots: Int64s, counts: Mapping[int, Int64s], n: int) -> Int64s:

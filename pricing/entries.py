@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 from pricing.usage import USAGE_CLASS_INDEX
@@ -12,6 +13,10 @@ TIERS: Final[tuple[str, ...]] = ("cheap", "standard", "premium")
 SERVICE_TIERS: Final[tuple[str, ...]] = ("standard", "batch", "flex", "priority")
 """How a provider ran a call. An event that names none was run as `standard`."""
 ANY_SERVICE_TIER: Final = "*"
+MINUTE_US: Final = 60_000_000
+MINUTES_OF_WEEK: Final = 7 * 24 * 60
+EPOCH_MINUTE_OF_WEEK: Final = 3 * 24 * 60
+"""1970-01-01 was a Thursday; weeks begin on Monday."""
 END_OF_TIME_US: Final = 2**63 - 1
 PRICE_MAX_PICO_USD: Final = 10**11
 """Dearest price of one token the book may hold: 100,000 USD per million."""
@@ -29,6 +34,18 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of the week with prices of their own: ranges [begin, end) in minutes since Monday 00:00 UTC."""
+
+    minutes: tuple[tuple[int, int], ...]
+    plan: "Plan"
+
+    def holds(self, minute_of_week: int) -> bool:
+        """Whether the minute is in one of the ranges."""
+        return any(begin <= minute_of_week < end for begin, end in self.minutes)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How an entry bills one service tier. The multiplier applies to tokens, not to units."""
 
@@ -36,6 +53,20 @@ class Plan:
     unit_prices: Mapping[str, int]
     numerator: int = 1
     denominator: int = 1
+    windows: tuple[Window, ...] = ()
+
+    def at(self, occurred_at_us: int) -> "Plan":
+        """The plan of that moment: the first window it falls into, else this one."""
+        if not self.windows:
+            return self
+        minute = (occurred_at_us // MINUTE_US + EPOCH_MINUTE_OF_WEEK) % MINUTES_OF_WEEK
+        return next((window.plan for window in self.windows if window.holds(minute)), self)
+
+    def times(self, multiplier: Fraction) -> "Plan":
+        """This plan with its token prices multiplied, in every window."""
+        product = multiplier * Fraction(self.numerator, self.denominator)
+        windows = tuple(Window(window.minutes, window.plan.times(multiplier)) for window in self.windows)
+        return Plan(self.bands, self.unit_prices, product.numerator, product.denominator, windows)
 
     def band(self, prompt_tokens: int) -> Band:
         """The band a request falls into: bands ascend and the first takes everything."""

@@ -76,7 +76,7 @@ def _price_known(
     if plan is None:
         check_counts(usage, units)
         return _unpriced(f"no price for service tier {service_tier!r}", entry.entry_id, model.tier)
-    bill = bill_plan(plan, usage, units)
+    bill = bill_plan(plan.at(occurred_at_us), usage, units)
     if bill.unpriced_reason:
         return _unpriced(bill.unpriced_reason, entry.entry_id, model.tier)
     if cache_hit:

@@ -1,6 +1,7 @@
 """Part of a price book as numpy arrays: for some keys, which prices hold when and from how many prompt tokens on.
 
-A *slot* is one dated entry of one key, a *plan row* one band of a slot. Slot 0 is "no price at all".
+A *slot* is one dated entry of one key, or one window of the week in it; a *plan row* is one band of a slot. Slot 0 is
+"no price at all".
 """
 
 from collections.abc import Sequence
@@ -25,12 +26,16 @@ _NEVER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceTable:
-    """Lookup arrays for a fixed list of keys. Shapes: K keys, B boundaries, S slots, T thresholds, P plan rows."""
+    """Lookup arrays for a fixed list of keys. Shapes: K keys, B and H boundaries, S slots, T thresholds, P rows."""
 
     boundaries_us: Int64s
     """(B,) moments at which a key's entry begins or ends, ascending."""
     slots: Int64s
     """(K, B + 1) slot of each key in each interval between boundaries."""
+    week_boundaries: Int64s
+    """(H,) minutes of the week at which a window begins or ends, ascending."""
+    week_slots: Int64s
+    """(S, H + 1) the slot that holds instead of a slot in each interval of the week; mostly itself."""
     plan_rows: Int64s
     """(S,) first plan row of each slot."""
     thresholds: Int64s
@@ -65,6 +70,7 @@ def price_table(book: PriceBook, keys: tuple[PriceKey, ...]) -> PriceTable:
     models = [book.find(provider, model) for provider, model, _ in keys]
     boundaries = sorted({moment for model in models if model for moment in _moments(model)})
     slots, codes = _place_slots(models, [key[2] for key in keys], boundaries)
+    week_boundaries, week_slots = _place_windows(slots)
     widest = max((len(slot.plan.bands) for slot in slots if slot.plan), default=1)
     thresholds = np.full((len(slots), widest - 1), _NEVER, dtype=np.int64)
     for position, slot in enumerate(slots):
@@ -79,6 +85,8 @@ def price_table(book: PriceBook, keys: tuple[PriceKey, ...]) -> PriceTable:
     return PriceTable(
         boundaries_us=np.array(boundaries, dtype=np.int64),
         slots=codes,
+        week_boundaries=week_boundaries,
+        week_slots=week_slots,
         plan_rows=np.concatenate([np.zeros(1, np.int64), np.cumsum(bands, dtype=np.int64)[:-1]]),
         thresholds=thresholds,
         entry_codes=np.array([entry_code[slot.entry_id] for slot in slots], dtype=np.int64),
@@ -106,7 +114,7 @@ def _place_slots(
     for row, (model, service_tier) in enumerate(zip(models, service_tiers, strict=True)):
         if model is None:
             continue
-        for column, moment in enumerate([min([-1, *boundaries]) - 1, *boundaries]):
+        for column, moment in enumerate([min([0, *boundaries]) - 1, *boundaries]):
             entry = model.entry_at(moment)
             identity = (row, entry.entry_id if entry else "")
             if identity not in known:
@@ -115,6 +123,22 @@ def _place_slots(
                 slots.append(_Slot(plan, identity[1], model.tier))
             codes[row, column] = known[identity]
     return slots, codes
+
+
+def _place_windows(slots: list[_Slot]) -> tuple[Int64s, Int64s]:
+    """Append a slot for each window; the boundaries of all windows, and each slot's stand-in between them."""
+    dated = list(enumerate(slots))
+    windows = [window for slot in slots if slot.plan for window in slot.plan.windows]
+    boundaries = sorted({edge for window in windows for span in window.minutes for edge in span})
+    stand_ins = [[position] * (len(boundaries) + 1) for position, _ in dated]
+    for position, slot in dated:
+        for window in reversed(slot.plan.windows if slot.plan else ()):  # the first that fits wins, so it comes last
+            for column, minute in enumerate([-1, *boundaries]):
+                if window.holds(minute):
+                    stand_ins[position][column] = len(slots)
+            slots.append(_Slot(window.plan, slot.entry_id, slot.tier))
+    stand_ins += [[position] * (len(boundaries) + 1) for position in range(len(dated), len(slots))]
+    return np.array(boundaries, dtype=np.int64), np.array(stand_ins, dtype=np.int64)
 
 
 def _price_arrays(slots: Sequence[_Slot]) -> tuple[Int64s, Bools]:

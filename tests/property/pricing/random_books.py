@@ -17,6 +17,7 @@ CLASSES = (
     "input_image",
     "output_image",
 )
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UNITS = ("requests", "read_units")
 DATES = ("2025-01-01", "2025-06-15T12:30:00Z", "2026-01-01", "2026-11-22T00:00:00+02:00")
 MOMENTS_US = [1_700_000_000_000_000 + step * 8_000_000_000_000 for step in range(12)]
@@ -55,6 +56,19 @@ def plans(draw: st.DrawFn, classes: tuple[str, ...], bands: bool, dear: bool) ->
 
 
 @st.composite
+def windows(draw: st.DrawFn, classes: tuple[str, ...], dear: bool) -> Data:
+    """Hours of some days, many of them across midnight, with a multiplier or prices of their own."""
+    hours = st.builds("{:02d}:{:02d}".format, st.integers(0, 23), st.sampled_from((0, 30)))
+    window: Data = {"from": draw(hours), "to": draw(hours | st.just("24:00"))}
+    days = draw(st.sets(st.sampled_from(DAYS)))
+    if days:
+        window["days"] = sorted(days)
+    if draw(st.booleans()) and classes:
+        return window | draw(plans(classes, True, dear))
+    return window | {"multiplier": draw(decimals(draw(st.sampled_from((0, 1, 6))), 3))}
+
+
+@st.composite
 def entries(draw: st.DrawFn, start: str, bands: bool, dear: bool) -> Data:
     """One dated entry."""
     chosen = draw(st.sets(st.sampled_from(CLASSES), max_size=10))
@@ -64,6 +78,8 @@ def entries(draw: st.DrawFn, start: str, bands: bool, dear: bool) -> Data:
     entry = draw(plans(classes, bands, dear)) if classes else {}
     if not classes or draw(st.booleans()):
         entry["units"] = {name: draw(decimals(3, 5)) for name in draw(st.sets(st.sampled_from(UNITS), min_size=1))}
+    if bands and draw(st.booleans()):
+        entry["windows"] = draw(st.lists(windows(classes, dear), min_size=1, max_size=2))
     tiers: Data = {}
     for tier in draw(st.sets(st.sampled_from(("batch", "flex", "priority", "*")))):
         if draw(st.booleans()) and classes:

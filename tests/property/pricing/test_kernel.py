@@ -1,6 +1,6 @@
 """The laws of a price, and an oracle in Decimal that shares nothing with the product."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pricing.book import read_book
 from pricing.kernel import price_event
-from tests.property.pricing.random_books import CLASSES, Data, book_text, books, events, usages
+from tests.property.pricing.random_books import CLASSES, DAYS, Data, book_text, books, events, usages
 from tests.property.pricing.test_columns import one
 
 PROMPT = {"input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio", "input_image"}
@@ -27,15 +27,32 @@ def oracle_plan(book: Data, event: Data) -> tuple[Data, Decimal] | None:
     if not begun:
         return None
     entry = begun[-1]
-    if event["service_tier"] in ("", "standard"):
-        return entry, Decimal(1)
-    tiers = entry.get("service_tiers", {})
+    tiers = {"standard": {"multiplier": "1"}, "": {"multiplier": "1"}, **entry.get("service_tiers", {})}
     tier = tiers.get(event["service_tier"], tiers.get("*"))
     if tier is None:
         return None
-    if "multiplier" in tier:
-        return entry, Decimal(tier["multiplier"])
-    return {"units": entry.get("units", {}), **tier}, Decimal(1)
+    if "multiplier" not in tier:
+        return {"units": entry.get("units", {}), **tier}, Decimal(1)
+    for window in entry.get("windows", []):
+        if inside(window, event["occurred_at_us"]):
+            prices = entry if "multiplier" in window else {"units": entry.get("units", {}), **window}
+            return prices, Decimal(window.get("multiplier", 1)) * Decimal(tier["multiplier"])
+    return entry, Decimal(tier["multiplier"])
+
+
+def inside(window: Data, occurred_at_us: int) -> bool:
+    """Whether a window that began today or yesterday is still open at that moment."""
+    now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=occurred_at_us)
+    for start in (now.date(), now.date() - timedelta(days=1)):
+        clocks = [[int(part) for part in window[end].split(":")] for end in ("from", "to")]
+        opens, closes = (
+            datetime(start.year, start.month, start.day, tzinfo=UTC) + timedelta(hours=hour, minutes=minute)
+            for hour, minute in clocks
+        )
+        closes += timedelta(days=closes <= opens)
+        if start.strftime("%a").lower() in window.get("days", DAYS) and opens <= now < closes:
+            return True
+    return False
 
 
 def begins(date: str) -> int:
