@@ -1,0 +1,52 @@
+"""Makes one real call to OpenAI and records what it used: `pip install openai`, OPENAI_API_KEY and SPENDSTREAM_KEY set.
+
+python services/sdk/examples/openai_call.py "Why is the sky blue?"
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from openai import OpenAI, OpenAIError
+
+from spendstream_sdk import Meter
+
+MODEL = "gpt-4o-mini"
+
+
+def main() -> int:
+    question = " ".join(sys.argv[1:]) or "Say hello in five words."
+    url = os.environ.get("SPENDSTREAM_GATEWAY_URL", "http://127.0.0.1:8080")
+    with Meter(url, os.environ["SPENDSTREAM_KEY"], os.environ.get("SPENDSTREAM_TENANT", "example")) as meter:
+        with meter.run("question_answerer"):
+            started = time.monotonic()
+            try:
+                answer = OpenAI().chat.completions.create(model=MODEL, messages=[{"role": "user", "content": question}])
+            except OpenAIError as error:
+                print(error, file=sys.stderr)
+                return 1
+            usage = answer.usage
+            if usage is not None:
+                # At OpenAI cached tokens are part of the prompt's and reasoning tokens part of the completion's.
+                prompt_details, completion_details = usage.prompt_tokens_details, usage.completion_tokens_details
+                meter.record(
+                    provider="openai",
+                    model=answer.model,
+                    prompt_tokens=usage.prompt_tokens,
+                    cached_tokens=prompt_details.cached_tokens if prompt_details else None,
+                    completion_tokens=usage.completion_tokens,
+                    reasoning_tokens=completion_details.reasoning_tokens if completion_details else None,
+                    feature="examples",
+                    operation="chat",
+                    latency_ms=round((time.monotonic() - started) * 1_000),
+                )
+        print(answer.choices[0].message.content)
+        meter.flush()
+        print(meter.stats())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Generated from proto/ by `python services/sdk/generate_proto.py`; never edited."""
