@@ -66,13 +66,13 @@ class Played:
         write_private(path, json.dumps(asdict(self)))
 
 
-def play(client: Client, path: Path, now: Callable[[], datetime], say: Say) -> NoReturn | None:
+def play(client: Client, path: Path, now: Callable[[], datetime], say: Say) -> None:
     """Plays it and goes on with a trickle for ever; None at once when somebody else's demo data is already there."""
     played = Played.load(path)
     if played is None:
         if _already_there(client, now()):
             say("acme-corp has calls, and this data folder hasn't played the demo: not playing it twice.")
-            return None
+            return
         played = Played(base=format_instant(now().replace(microsecond=0)))
         played.save(path)
     base = parse_instant(played.base)

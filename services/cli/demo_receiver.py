@@ -66,7 +66,7 @@ def serve(port: int, inbox: Inbox) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 (the base class's names)
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's names)
             """Says nothing: the page is the log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
