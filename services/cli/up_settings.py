@@ -19,7 +19,7 @@ class UpSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True, env_ignore_empty=True)
 
     home: Path = Path("~/.local/share/spendstream")
-    admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    admin_key: Annotated[SecretStr, Field(min_length=1)] | None = None
     session_secret: Annotated[SecretStr, Field(min_length=SECRET_CHARACTERS_MIN)] | None = None
     query_port: Port | None = None
     gateway_port: Port | None = None

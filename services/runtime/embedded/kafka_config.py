@@ -49,6 +49,9 @@ def server_properties(data: Path, broker_port: int, controller_port: int) -> Map
         "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
         # The cleaner's default buffer, 128 MB, would take half of the heap.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024**2),
+        # A broker that was killed is let back in only when its session of before is over.
+        "broker.session.timeout.ms": "5000",
+        "broker.heartbeat.interval.ms": "1000",
         "num.network.threads": "2",
         "num.io.threads": "4",
         "background.threads": "2",
