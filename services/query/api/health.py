@@ -1,0 +1,38 @@
+"""Is the process there, can it answer, what did it measure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import psycopg
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg_pool import PoolTimeout
+
+from services.query.api.shapes import json_response
+from services.query.parts import QueryParts, parts_of
+
+router = APIRouter(tags=["health"])
+READY_SECONDS_MAX = 2.0
+
+
+@router.get("/healthz", summary="The process is there")
+async def get_health() -> Response:
+    return json_response({"status": "ok"})
+
+
+@router.get("/readyz", summary="The database answers")
+async def get_readiness(parts: Annotated[QueryParts, Depends(parts_of)]) -> Response:
+    try:
+        async with asyncio.timeout(READY_SECONDS_MAX), parts.reads.connection(timeout=READY_SECONDS_MAX) as conn:
+            await conn.execute("SELECT 1 FROM rollup_state")
+    except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+        return json_response({"status": "database away", "error": type(error).__name__}, 503)
+    return json_response({"status": "ok"})
+
+
+@router.get("/metrics", summary="Prometheus metrics")
+async def get_metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

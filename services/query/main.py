@@ -1,0 +1,58 @@
+"""The query service: `python -m services.query.main`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from psycopg_pool import AsyncConnectionPool
+
+from services.query.app import build_app
+from services.query.parts import QueryParts
+from services.query.read.session import STATEMENT_SECONDS_MAX
+from services.query.settings import QuerySettings
+from services.runtime.keys import KeyStore
+from services.runtime.logs import configure_logging
+
+_POOL_WAIT_SECONDS = 10.0
+
+
+def build_parts(settings: QuerySettings) -> QueryParts:
+    """Pools are made here and opened by the app."""
+    reads = _pool(settings, settings.query_read_connections_max)
+    writes = _pool(settings, settings.query_write_connections_max)
+    admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
+    return QueryParts(settings, reads, writes, KeyStore(writes, admin_key), lambda: datetime.now(UTC))
+
+
+def _pool(settings: QuerySettings, connections_max: int) -> AsyncConnectionPool[Any]:
+    # Planning a wide answer costs more than running it, and compiling it more than both.
+    options = f"-c TimeZone=UTC -c statement_timeout={STATEMENT_SECONDS_MAX * 1_000} -c jit=off"
+    return AsyncConnectionPool(
+        settings.database_dsn.get_secret_value(),
+        min_size=1,
+        max_size=connections_max,
+        timeout=_POOL_WAIT_SECONDS,
+        kwargs={"options": options, "application_name": "spendstream-query"},
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+
+
+def main() -> None:
+    """Serves until told to stop."""
+    settings = QuerySettings()
+    configure_logging("query", settings.log_level)
+    uvicorn.run(
+        build_app(build_parts(settings)),
+        host=settings.query_host,
+        port=settings.query_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

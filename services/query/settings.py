@@ -1,0 +1,27 @@
+"""The query service's settings, from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.contracts.signin import SECRET_CHARACTERS_MIN
+
+BODY_BYTES_MAX = 1024 * 1024
+
+
+class QuerySettings(BaseSettings):
+    """Each is `SPENDSTREAM_` and its name in capitals. Port 0 takes a free one."""
+
+    model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True, extra="ignore")
+
+    database_dsn: SecretStr
+    admin_key: SecretStr | None = None
+    # Signs sign-in links and session cookies.
+    session_secret: SecretStr = Field(min_length=SECRET_CHARACTERS_MIN)
+    query_host: str = "127.0.0.1"
+    query_port: int = Field(default=8000, ge=0, le=65535)
+    log_level: str = "info"
+    # Connections for reading answers, and for everything that writes.
+    query_read_connections_max: int = Field(default=8, ge=1, le=100)
+    query_write_connections_max: int = Field(default=3, ge=1, le=100)
