@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from fastapi import FastAPI
 
-from services.query.api import admin_log, costs, health, keys, session
+from services.query.api import admin_log, costs, entities, health, keys, requests, session, tenants
 from services.query.api.problems import install_problems
 from services.query.edge import Edge
 from services.query.parts import QueryParts
@@ -34,7 +34,7 @@ def build_app(parts: QueryParts) -> FastAPI:
     )  # fmt: skip
     app.state.parts = parts
     install_problems(app)
-    for module in (health, session, costs, keys, admin_log):
+    for module in (health, session, costs, entities, requests, tenants, keys, admin_log):
         app.include_router(module.router)
     _include_pages(app)
     app.add_middleware(Edge)

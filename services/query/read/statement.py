@@ -104,7 +104,7 @@ def _arm(
         assert parts.rollup is not None
         table = parts.rollup.view(source)
         sums = [f"{_rollup_sum(parts.rollup, name)} AS {name}" for name in parts.quantities]
-    wheres = [where.replace("{time}", time), *_tenant(query.tenants, prefix)]
+    wheres = [where.replace("{time}", time), *tenant_condition(query.tenants, prefix)]
     wheres += [f"{prefix}{name} = ANY({values}::text[])" for name, values in filters]
     if raw and LATENCY_BUCKET in parts.group_by:
         wheres.append("e.latency_ms IS NOT NULL")
@@ -116,7 +116,8 @@ def _rollup_sum(rollup: Rollup, name: str) -> str:
     return f"sum({name})" if rollup == LATENCY else rollup_quantity(rollup, name)
 
 
-def _tenant(tenants: tuple[int, ...] | None, prefix: str) -> list[str]:
+def tenant_condition(tenants: tuple[int, ...] | None, prefix: str) -> list[str]:
+    """The tenant as literal numbers, in a list of conditions; none where all tenants are meant."""
     if tenants is None:
         return []
     if len(tenants) == 1:

@@ -35,9 +35,7 @@ async def find_tenant(conn: AsyncConnection[Any], tenant_id: str) -> Tenant | No
 async def read_tenants(conn: AsyncConnection[Any], limit: int, offset: int = 0) -> list[Tenant]:
     """All tenants by id."""
     async with conn.cursor(row_factory=class_row(Tenant)) as cursor:
-        await cursor.execute(
-            f"SELECT {_COLUMNS} FROM tenant ORDER BY tenant_id LIMIT %s OFFSET %s", (limit, offset)
-        )
+        await cursor.execute(f"SELECT {_COLUMNS} FROM tenant ORDER BY tenant_id LIMIT %s OFFSET %s", (limit, offset))
         return await cursor.fetchall()
 
 
