@@ -162,7 +162,7 @@ def _connections(settings: UpSettings, home: Home, backends: Backends) -> Connec
         kafka_bootstrap=backends.kafka_bootstrap,
         admin_key=_given(settings.admin_key) or home.secret("admin_key", make_key),
         session_secret=_given(settings.session_secret) or home.secret("session_secret"),
-        slack_webhook_url=_given(settings.slack_webhook_url),
+        slack_webhook=_given(settings.slack_webhook),
     )
 
 

@@ -42,7 +42,7 @@ class Connections:
     kafka_bootstrap: str
     admin_key: str
     session_secret: str
-    slack_webhook_url: str | None
+    slack_webhook: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,11 @@ def environment(ports: Ports, connections: Connections, home: Path, *, demo: boo
         "GATEWAY_URL": gateway_url(ports),
         "HOME": str(home),
     }
-    if connections.slack_webhook_url is not None:
-        settings["SLACK_WEBHOOK_URL"] = connections.slack_webhook_url
+    if connections.slack_webhook is not None:
+        settings["SLACK_WEBHOOK"] = connections.slack_webhook
     elif demo:  # the demo's own receiver shows what Slack would get
-        settings["SLACK_WEBHOOK_URL"] = demo_url(ports) + "/slack"
+        settings["SLACK_WEBHOOK"] = demo_url(ports) + "/slack"
+        settings["ALLOW_PRIVATE_WEBHOOKS"] = "127.0.0.1"
     return {f"SPENDSTREAM_{name}": value for name, value in settings.items()}
 
 

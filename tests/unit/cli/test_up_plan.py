@@ -34,15 +34,13 @@ def test_children_are_told_where_everything_is() -> None:
     settings = environment(PORTS, CONNECTIONS, HOME, demo=False)
     assert settings["SPENDSTREAM_DATABASE_DSN"] == CONNECTIONS.database_dsn
     assert settings["SPENDSTREAM_QUERY_URL"] == "http://127.0.0.1:8000"
-    assert "SPENDSTREAM_SLACK_WEBHOOK_URL" not in settings
+    assert "SPENDSTREAM_SLACK_WEBHOOK" not in settings
 
 
 def test_the_demos_receiver_takes_the_alerts_unless_a_webhook_is_given() -> None:
-    assert environment(PORTS, CONNECTIONS, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK_URL"].startswith(
-        "http://127.0.0.1:"
-    )
-    given = Connections("d", "k", "a", "s", slack_webhook_url="https://example.test/hook")
-    assert environment(PORTS, given, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK_URL"] == "https://example.test/hook"
+    assert environment(PORTS, CONNECTIONS, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK"].startswith("http://127.0.0.1:")
+    given = Connections("d", "k", "a", "s", slack_webhook="https://example.test/hook")
+    assert environment(PORTS, given, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK"] == "https://example.test/hook"
 
 
 def test_a_port_that_moved_is_said_and_one_that_was_asked_for_is_not() -> None:

@@ -12,9 +12,9 @@ from deploy import bootstrap
 @pytest.fixture(autouse=True)
 def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A project folder of its own, with lock files, an environment and nothing done yet."""
+    root = bootstrap.ROOT
     for name in ("ROOT", "VENV", "WEB", "SDK"):
-        inside = getattr(bootstrap, name).relative_to(bootstrap.ROOT)
-        monkeypatch.setattr(bootstrap, name, tmp_path / inside)
+        monkeypatch.setattr(bootstrap, name, tmp_path / getattr(bootstrap, name).relative_to(root))
     monkeypatch.setattr(bootstrap, "STAMPS", tmp_path / ".venv/stamps.json")
     monkeypatch.setattr(bootstrap, "REQUIREMENTS", {"run": tmp_path / "run.txt", "dev": tmp_path / "dev.txt"})
     monkeypatch.setattr(bootstrap, "jars_present", lambda: True)
