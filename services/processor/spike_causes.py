@@ -173,7 +173,9 @@ def _evidence(
 ) -> dict[str, object]:
     now, usual, hours = _total(now_parts), _total(usual_parts), len(excess.basis)
     return {
-        "drivers": [{"name": driver.name, "factor": round(driver.factor, 2)} for driver in drivers],
+        "drivers": [
+            {"name": driver.name, "factor": round(driver.factor, 2), "phrase": driver.phrase} for driver in drivers
+        ],
         "usual_hours": hours,
         "calls": _pair(now.calls, _per(usual.calls, hours)),
         "prompt_tokens_per_call": _pair(_per(now.prompt_tokens, now.calls), _per(usual.prompt_tokens, usual.calls)),

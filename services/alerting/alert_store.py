@@ -1,0 +1,117 @@
+"""Rules and spikes out of the database, alerts and their notifications into it: one alert per key, told in one
+transaction with its outbox rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from services.alerting.rules import AlertKey, Channel, Firing, Rule, SpikeRow
+from services.alerting.spend_store import spike_costs
+
+Connection = psycopg.Connection[Any]
+# A spike found while no worker ran is still told within this.
+SPIKE_AGE_MAX = timedelta(hours=24)
+RULES_MAX, SPIKES_MAX = 10_000, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A notification to be: `target` is `rule`, `default` or a mail address, never a webhook's address."""
+
+    channel: Channel
+    target: str
+    payload: dict[str, Any]
+
+
+def read_rules(connection: Connection) -> list[Rule]:
+    """Active rules."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "SELECT rule_id, alert_rule.name, alert_type, threshold_cents, threshold_percent, alert_rule.tenant_id, "
+            "tenant_no, coalesce(tz, 'UTC') AS tz, scope, notification_frequency AS frequency, silenced_until, "
+            "alert_rule.created_at, notification_emails AS emails, coalesce(slack_webhook, '') <> '' AS has_slack, "
+            "coalesce(webhook_url, '') <> '' AS has_webhook "
+            "FROM alert_rule LEFT JOIN tenant USING (tenant_id) WHERE is_active "
+            f"ORDER BY alert_rule.created_at, rule_id LIMIT {RULES_MAX}"
+        )
+        return [Rule(**{**row, "emails": tuple(row["emails"])}) for row in cursor]
+
+
+def read_spikes(connection: Connection, now: datetime, *, grown: bool) -> list[SpikeRow]:
+    """Spikes of the last day; with `grown`, also what their hour costs by now (a query for each)."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "SELECT spike_id, tenant_no, tenant_id, tz, dimension, value, window_start, window_end, observed_pico_usd, "
+            "usual_pico_usd, cause, evidence, detected_at FROM spike JOIN tenant USING (tenant_no) "
+            f"WHERE detected_at > %s ORDER BY detected_at, spike_id LIMIT {SPIKES_MAX}",
+            [now - SPIKE_AGE_MAX],
+        )
+        rows = cursor.fetchall()
+    costs = spike_costs(connection, rows) if grown else {}
+    return [_spike(row, costs.get(row["spike_id"]) or row["observed_pico_usd"]) for row in rows]
+
+
+def _spike(row: dict[str, Any], current_pico_usd: int) -> SpikeRow:
+    return SpikeRow(**{name: row[name] for name in row if name != "tenant_no"}, current_pico_usd=current_pico_usd)
+
+
+def read_known(connection: Connection, firings: Sequence[Firing]) -> frozenset[AlertKey]:
+    """Which of the firings' keys are alerts already."""
+    if not firings:
+        return frozenset()
+    rows = connection.execute(
+        "SELECT rule_id, series, window_start, threshold FROM alert "
+        "WHERE (rule_id, series, window_start, threshold) IN "
+        "(SELECT * FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::text[]))",
+        [list(column) for column in zip(*(firing.key for firing in firings), strict=True)],
+    ).fetchall()
+    return frozenset((rule_id, series, start, threshold) for rule_id, series, start, threshold in rows)
+
+
+def record(
+    connection: Connection, firing: Firing, words: tuple[str, str], payload: dict[str, Any],
+    outgoing: Iterable[Outgoing], now: datetime,
+) -> UUID | None:  # fmt: skip
+    """Stores the alert and what is to be sent, or nothing where another worker was first (None).
+
+    `words` are title and summary. One transaction; `connection` must not be inside one.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "INSERT INTO alert "
+            "(rule_id, tenant_id, series, window_start, threshold, title, summary, payload, fired_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (rule_id, series, window_start, threshold) DO NOTHING RETURNING alert_id",
+            [
+                firing.rule.rule_id, firing.tenant_id, firing.series, firing.occasion, firing.threshold, *words,
+                Jsonb(payload), now,
+            ],
+        ).fetchone()  # fmt: skip
+        if row is None:
+            return None
+        for one in outgoing:
+            connection.execute(
+                "INSERT INTO notification (alert_id, channel, target, payload, next_attempt_at, created_at) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
+                [row[0], one.channel, one.target, Jsonb(one.payload), now, now],
+            )
+        return UUID(str(row[0]))
+
+
+def resolve_ended(connection: Connection, now: datetime) -> int:
+    """Alerts whose window is over are over too; how many."""
+    with connection.transaction():
+        return connection.execute(
+            "UPDATE alert SET state = 'resolved', resolved_at = %(now)s "
+            "WHERE state = 'firing' AND (payload ->> 'window_end')::timestamptz <= %(now)s",
+            {"now": now},
+        ).rowcount

@@ -1,0 +1,212 @@
+"""What an alert says, whatever channel says it: title with the number, cause, figures, contributors, a link. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from pricing.money import parse_usd, usd_string
+from services.alerting.rules import PICO_PER_CENT, Firing, LimitSpend, SpikeRow
+from services.contracts.figures import count_text, share_text, times_text, usd_text
+
+CONTRIBUTORS_MAX = 3
+_PERIOD = {
+    "daily_limit": ("today", "day"),
+    "weekly_limit": ("this week", "week"),
+    "monthly_limit": ("this month", "month"),
+}
+_FILTERS = ("provider", "model", "feature", "agent_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A label and its value, both for people."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """`names` were made up by callers (a feature, an agent, a model): never to be read as markup."""
+
+    names: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one part of a limit's window has cost."""
+
+    name: str
+    cost_pico_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    title: str
+    cause: str
+    figures: tuple[Figure, ...]
+    contributors: tuple[Contributor, ...]
+    view_url: str
+    # For programs: the webhook's data and the alert's payload.
+    facts: Mapping[str, Any]
+
+
+def notice(firing: Firing, contributions: Sequence[Contribution], public_url: str, now: datetime) -> Notice:
+    """`contributions`, the dearest first, only for a limit; a spike brings its own."""
+    if isinstance(firing.cause, SpikeRow):
+        return _spike_notice(firing, firing.cause, public_url)
+    return _limit_notice(firing, firing.cause, contributions, public_url, now)
+
+
+def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
+    cost = max(spike.observed_pico_usd, spike.current_pico_usd)
+    label = _spike_label(spike)
+    times = times_text(cost / spike.usual_pico_usd) if spike.usual_pico_usd > 0 else ""
+    title = f"{label}: {usd_text(cost)} since {_clock(spike.window_start, spike.tz)}"
+    filters = {} if spike.dimension == "tenant_id" else {spike.dimension: spike.value}
+    # With the day before, so that the view shows what it grew from.
+    day_before = spike.window_start - timedelta(days=1)
+    facts = {
+        **_facts(firing, spike.window_start, spike.window_end, cost),
+        "usual_usd": usd_string(spike.usual_pico_usd),
+        "spike_id": str(spike.spike_id),
+        "evidence": dict(spike.evidence),
+    }
+    return Notice(
+        title=f"{title}, {times} its usual hour" if times else f"{title}, usually nothing",
+        cause=_spike_cause(spike, cost, label, times),
+        figures=_spike_figures(spike, cost),
+        contributors=tuple(_spike_contributors(spike)),
+        view_url=view_url(public_url, spike.tenant_id, day_before, spike.window_end, spike.tz, filters),
+        facts=facts,
+    )
+
+
+def _spike_label(spike: SpikeRow) -> str:
+    if spike.dimension == "tenant_id":
+        return spike.tenant_id
+    return f"{spike.value or 'calls without a feature'} at {spike.tenant_id}"
+
+
+def _spike_cause(spike: SpikeRow, cost: int, label: str, times: str) -> str:
+    """The detector's sentence, with the ratio of now where the hour has gone on growing since."""
+    phrases = [str(driver["phrase"]) for driver in spike.evidence.get("drivers", []) if "phrase" in driver][:2]
+    if cost == spike.observed_pico_usd or not times or not phrases:
+        return spike.cause
+    return f"{label} costs {times} its usual hour: {' and '.join(phrases)}."
+
+
+def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
+    evidence = spike.evidence
+    figures = [Figure("This hour", usd_text(cost)), Figure("Usual hour", usd_text(spike.usual_pico_usd))]
+    per_call = evidence.get("cost_per_call_usd")
+    if per_call:
+        now, usual = (usd_text(parse_usd(per_call[when])) for when in ("now", "usual"))
+        figures.append(Figure("Cost of a call", f"{now}, usually {usual}"))
+    for key, label, text in (
+        ("calls", "Calls", count_text),
+        ("prompt_tokens_per_call", "Prompt tokens a call", count_text),
+        ("completion_tokens_per_call", "Completion tokens a call", count_text),
+        ("retry_share", "Retries", share_text),
+    ):
+        pair = evidence.get(key)
+        if pair and (pair["now"] or pair["usual"]):
+            figures.append(Figure(label, f"{text(pair['now'])}, usually {text(pair['usual'])}"))
+    return tuple(figures)
+
+
+def _spike_contributors(spike: SpikeRow) -> Sequence[Contributor]:
+    found = []
+    for contributor in spike.evidence.get("contributors", [])[:CONTRIBUTORS_MAX]:
+        who = str(contributor.get("agent_id", contributor.get("feature", "")))
+        names = (who or ("(no feature)" if "feature" in contributor else "(no agent)"), str(contributor["model"]))
+        cost, usual = (usd_text(parse_usd(str(contributor[key]))) for key in ("cost_usd", "usual_usd"))
+        share = share_text(float(contributor["share_of_growth"]))
+        found.append(Contributor(names, f"{cost}, usually {usual} ({share} of the rise)"))
+    return found
+
+
+def _limit_notice(
+    firing: Firing, spend: LimitSpend, contributions: Sequence[Contribution], public_url: str, now: datetime
+) -> Notice:
+    assert firing.rule.threshold_cents is not None
+    limit = firing.rule.threshold_cents * PICO_PER_CENT
+    period, window = _PERIOD[firing.rule.alert_type]
+    who = " ".join([*(f"{value} at" for value in firing.rule.scope.values()), firing.tenant_id or "All tenants"])
+    top = tuple(part for part in contributions if part.cost_pico_usd > 0)[:CONTRIBUTORS_MAX]
+    dearest = f"; {top[0].name or 'no name'} explains {usd_text(top[0].cost_pico_usd)}" if top else ""
+    left = _duration(spend.window_end - now)
+    figures = [
+        Figure("Spent", usd_text(spend.spent_pico_usd)),
+        Figure("Limit", usd_text(limit)),
+        Figure("Used", share_text(spend.spent_pico_usd / limit)),
+        Figure("Starts again", _moment(spend.window_end, firing.tz)),
+        Figure("Calls", count_text(spend.calls)),
+    ]
+    if spend.unpriced_events:
+        figures.append(Figure("Unpriced calls", count_text(spend.unpriced_events)))
+    facts = {
+        **_facts(firing, spend.window_start, spend.window_end, spend.spent_pico_usd),
+        "limit_usd": usd_string(limit),
+        "contributors": [{"name": part.name, "cost_usd": usd_string(part.cost_pico_usd)} for part in top],
+    }
+    return Notice(
+        title=f"{who}: {usd_text(spend.spent_pico_usd)} {period}, limit {usd_text(limit)}",
+        cause=f"{firing.rule.name}: the {window}'s limit is used up with {left} of the {window} left{dearest}.",
+        figures=tuple(figures),
+        contributors=tuple(_shared(part, spend.spent_pico_usd) for part in top),
+        view_url=view_url(public_url, firing.tenant_id, spend.window_start, now, firing.tz, dict(firing.rule.scope)),
+        facts=facts,
+    )
+
+
+def _shared(part: Contribution, spent_pico_usd: int) -> Contributor:
+    share = share_text(part.cost_pico_usd / spent_pico_usd) if spent_pico_usd > 0 else "0 %"
+    return Contributor((part.name or "(none)",), f"{usd_text(part.cost_pico_usd)} ({share})")
+
+
+def _facts(firing: Firing, start: datetime, end: datetime, observed_pico_usd: int) -> dict[str, Any]:
+    return {
+        "rule": firing.rule.name,
+        "alert_type": firing.rule.alert_type,
+        "tenant_id": firing.tenant_id,
+        "series": firing.series,
+        "threshold": firing.threshold,
+        "window_start": start.isoformat(),
+        "window_end": end.isoformat(),
+        "observed_usd": usd_string(observed_pico_usd),
+    }
+
+
+def view_url(
+    public_url: str, tenant_id: str | None, start: datetime, end: datetime, tz: str, filters: Mapping[str, str]
+) -> str:
+    """The overview on the local days from `start` to `end` (exclusive), narrowed to the alert's series."""
+    zone = ZoneInfo(tz)
+    first, last = start.astimezone(zone).date(), (end - timedelta(microseconds=1)).astimezone(zone).date()
+    parts = [("tenant", tenant_id)] if tenant_id is not None else []
+    parts += [("range", "custom"), ("startDate", first.isoformat()), ("endDate", last.isoformat())]
+    parts += [(name, filters[name]) for name in _FILTERS if filters.get(name)]
+    return f"{public_url.rstrip('/')}/?{urlencode(parts, quote_via=quote)}"
+
+
+def _clock(moment: datetime, tz: str) -> str:
+    return f"{moment.astimezone(ZoneInfo(tz)):%H:%M %Z}"
+
+
+def _moment(moment: datetime, tz: str) -> str:
+    local = moment.astimezone(ZoneInfo(tz))
+    return f"{local.day} {local:%b %H:%M %Z}"
+
+
+def _duration(left: timedelta) -> str:
+    hours = max(left, timedelta()) / timedelta(hours=1)
+    if hours >= 48:
+        return f"{hours / 24:.0f} days"
+    return f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
