@@ -24,7 +24,7 @@ def parse_instant(text: str) -> datetime:
     if _EPOCH_MILLISECONDS.fullmatch(text):
         return EPOCH + timedelta(milliseconds=int(text))
     if _DATE.fullmatch(text):
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        text += "T00:00Z"
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is no time (2026-01-31T18:15:46.680590Z, or epoch milliseconds)")

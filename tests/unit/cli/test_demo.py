@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from services.cli.demo import Played
+from services.cli.demo_globex import FEATURES, HISTORY, TENANT_ID, events_of_hour, hours
+from services.cli.demo_ids import uuid7_of
+from services.cli.demo_receiver import page, texts
+from services.cli.demo_story import BURST_SECONDS, burst, small_tenants
+from services.cli.times import parse_instant
+from services.contracts.admission import admit
+from services.contracts.json_event import decode_event
+
+BASE = datetime(2026, 11, 22, 14, 35, tzinfo=UTC)
+HOUR = BASE.replace(minute=0)
+
+
+def test_acme_has_eight_runs_of_one_equal_call_that_can_be_checked_by_head() -> None:
+    acme = [event for event in small_tenants(BASE) if event["tenant_id"] == "acme-corp"]
+    assert Counter(event["customer_id"] for event in acme) == {"alice": 4, "charlie": 3, "diana": 1}
+    assert len({event["run_id"] for event in acme}) == 8
+    assert {(event["provider"], event["model"], event["agent_id"]) for event in acme} == {
+        ("openai", "gpt-4o-mini", "research_assistant")
+    }
+    costs = {
+        event["usage"]["input_uncached"] * Decimal("0.15") / 10**6
+        + event["usage"]["output_text"] * Decimal("0.60") / 10**6
+        for event in acme
+    }
+    assert costs == {Decimal("0.000069")}
+
+
+def test_bigco_has_three_runs_for_bob_and_sarah() -> None:
+    customers = [event["customer_id"] for event in small_tenants(BASE) if event["tenant_id"] == "bigco-inc"]
+    assert Counter(customers) == {"bob": 2, "sarah": 1}
+
+
+def test_the_small_tenants_spent_within_the_last_24_hours() -> None:
+    times = [parse_instant(event["occurred_at"]) for event in small_tenants(BASE)]
+    assert BASE - timedelta(hours=24) < min(times) and max(times) < BASE
+
+
+def test_every_event_of_the_demo_is_acceptable_and_has_an_id_of_its_own() -> None:
+    events = [*small_tenants(BASE), *(event for _, event in burst(BASE)), *(event for _, event in events_of_hour(HOUR))]
+    assert [reason for event in events if (reason := admit(decode_event(event)))] == []
+    assert len({event["event_id"] for event in events}) == len(events)
+
+
+def test_an_hour_of_globex_is_the_same_whenever_it_is_asked_for() -> None:
+    assert events_of_hour(HOUR) == events_of_hour(HOUR)
+    assert all(HOUR <= at < HOUR + timedelta(hours=2) for at, _ in events_of_hour(HOUR))
+
+
+def test_globex_has_retries_caches_channels_and_several_providers() -> None:
+    day = [event for hour in hours(BASE - timedelta(days=1), BASE) for _, event in events_of_hour(hour)]
+    assert {event["feature"] for event in day} == {feature.name for feature in FEATURES}
+    assert {"slack", "whatsapp", "api"} <= {event["channel"] for event in day}
+    assert any(event["attempt"] == 2 for event in day) and any(event.get("cache_hit") for event in day)
+    assert {"openai", "anthropic", "google", "pinecone", "ollama"} <= {event["provider"] for event in day}
+    assert {event["tenant_id"] for event in day} == {TENANT_ID}
+
+
+def test_the_retry_of_a_call_belongs_to_the_same_request() -> None:
+    events = [event for _, event in events_of_hour(HOUR)]
+    retries = [event for event in events if event["attempt"] == 2]
+    firsts = {event["request_id"]: event for event in events if event["attempt"] == 1}
+    assert retries
+    for retry in retries:
+        assert retry["section_path"] == firsts[retry["request_id"]]["section_path"] + "/retry:1"
+
+
+def test_the_burst_costs_more_than_the_rule_asks_within_a_minute() -> None:
+    calls = list(burst(BASE))
+    cost_usd = sum(
+        event["usage"]["input_uncached"] * Decimal("2.50") / 10**6 + event["usage"]["output_text"] * Decimal(10) / 10**6
+        for _, event in calls
+    )
+    usual_usd = _usual_hour_of_summarise()
+    assert len(calls) >= 20 and cost_usd >= max(Decimal(1), 3 * usual_usd)
+    assert calls[-1][0] - calls[0][0] < timedelta(seconds=BURST_SECONDS)
+
+
+def _usual_hour_of_summarise() -> Decimal:
+    spent = [
+        event["usage"].get("input_uncached", 0) * Decimal("2.50") / 10**6
+        + event["usage"].get("output_text", 0) * Decimal(10) / 10**6
+        for hour in hours(BASE - timedelta(days=7), BASE)
+        for _, event in events_of_hour(hour)
+        if event["feature"] == "summarise"
+    ]
+    return sum(spent, Decimal(0)) / (7 * 24)
+
+
+def test_the_history_is_large_enough_to_be_worth_looking_at_and_small_enough_to_load_in_seconds() -> None:
+    a_week = sum(len(events_of_hour(hour)) for hour in hours(BASE - timedelta(days=7), BASE))
+    assert 30_000 <= a_week * (HISTORY / timedelta(days=7)) <= 60_000
+
+
+def test_an_id_of_the_demo_is_a_uuid7_of_its_time() -> None:
+    at = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
+    # The time bits are those of RFC 9562's own example (appendix A.6).
+    assert uuid7_of(at, "x").startswith("017f22e2-79b0-7")
+    assert uuid7_of(at, "x")[19] in "89ab"
+    assert uuid7_of(at, "x") == uuid7_of(at, "x") != uuid7_of(at, "y")
+
+
+def test_how_far_the_demo_is_survives_a_restart(tmp_path: Path) -> None:
+    assert Played.load(tmp_path / "demo.json") is None
+    Played("2026-11-22T14:35:00.000000Z", through="x").save(tmp_path / "demo.json")
+    assert Played.load(tmp_path / "demo.json") == Played("2026-11-22T14:35:00.000000Z", through="x")
+
+
+def test_the_receivers_page_shows_a_messages_blocks_and_escapes_them() -> None:
+    payload = {
+        "text": "short",
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": "Spike <b>"}},
+            {"type": "section", "fields": [{"type": "mrkdwn", "text": "*usual* 1"}]},
+        ],
+    }
+    assert texts(payload) == ["Spike <b>", "*usual* 1"]
+    assert texts({"text": "short"}) == ["short"]
+    shown = page([{"received_at": "now", "payload": payload}])
+    assert "Spike &lt;b&gt;" in shown
+    assert "Spike <b>" not in shown
