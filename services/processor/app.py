@@ -31,6 +31,7 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         # What the group knows is for display only; the ledger decides where to read on.
         broker_commit_interval=5.0,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.processor_instance or None,
     )
     app.transport = LedgerTransport(app.conf.broker_consumer, app, claim=worker.claim, ledger_topic=settings.usage_topic)
     events = app.topic(settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
