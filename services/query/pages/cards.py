@@ -1,0 +1,107 @@
+"""The cards under the sentence: a figure, and what it was in the period before. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from services.query.pages.figures import OverviewFigures, PayrollFigures, Sums
+from services.query.pages.formats import (
+    NOTHING, THIN, Change, change, count, milliseconds, money, money_exact, per_call, percent, plural, share, short,
+)  # fmt: skip
+
+Tone = Literal["spend", "neutral"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`tone` spend: up is amber, down is green. neutral: neither is good or bad."""
+
+    name: str
+    label: str
+    value: str
+    title: str
+    """The exact value."""
+    change: Change | None = None
+    tone: Tone = "neutral"
+    note: str = ""
+    warning: str = ""
+    """A small amber note: what the figure does not contain."""
+
+
+def overview_cards(figures: OverviewFigures) -> tuple[Card, ...]:
+    now, before = figures.total, figures.before
+    return (
+        _total(now, before),
+        _calls(now, before),
+        _cost_per_call(now, before),
+        _tokens(now, before),
+        _latency(now, before),
+        _runs(figures),
+        _wasted(now),
+        Card("today", "Today", money(figures.today_pico_usd), money_exact(figures.today_pico_usd), note="since local midnight"),
+        Card("month", "Month to date", money(figures.month_pico_usd), money_exact(figures.month_pico_usd),
+             note=f"since 1{THIN}{figures.read_at.astimezone(figures.shown.zone):%B}"),
+    )  # fmt: skip
+
+
+def _total(now: Sums, before: Sums | None) -> Card:
+    warning = f"{count(now.unpriced_events)} {plural(now.unpriced_events, 'call')} unpriced" if now.unpriced_events else ""
+    compared = change(now.cost_pico_usd, before.cost_pico_usd) if before else None
+    note = f"from {money(before.cost_pico_usd)}" if before else ""
+    return Card("cost", "Total cost", money(now.cost_pico_usd), money_exact(now.cost_pico_usd), compared, "spend", note, warning)
+
+
+def _calls(now: Sums, before: Sums | None) -> Card:
+    ok = percent(share(now.calls - now.errors, now.calls))
+    note = f"{ok} ok · {count(now.errors)} failed" if now.errors else "none failed" if now.calls else ""
+    title = f"{count(now.calls)} calls, {count(now.calls - now.errors)} ok, {count(now.errors)} failed"
+    value = count(now.calls) if now.calls < 10**7 else short(now.calls)
+    return Card("calls", "Calls", value, title, change(now.calls, before.calls) if before else None, "neutral", note)
+
+
+def _cost_per_call(now: Sums, before: Sums | None) -> Card:
+    average = per_call(now.cost_pico_usd, now.calls)
+    earlier = per_call(before.cost_pico_usd, before.calls) if before else 0
+    compared = change(average, earlier) if before else None
+    note = f"from {money(earlier)}" if before and earlier else ""
+    value = money(average) if now.calls else NOTHING
+    return Card("per-call", "Cost per call", value, money_exact(average), compared, "spend", note)
+
+
+def _tokens(now: Sums, before: Sums | None) -> Card:
+    note = f"{count(now.total_tokens // now.calls)} per call" if now.calls else ""
+    title = f"{count(now.total_tokens)} tokens: {count(now.prompt_tokens)} prompt, {count(now.completion_tokens)} completion"
+    compared = change(now.total_tokens, before.total_tokens) if before else None
+    return Card("tokens", "Tokens", short(now.total_tokens), title, compared, "neutral", note)
+
+
+def _latency(now: Sums, before: Sums | None) -> Card:
+    compared = None
+    if before and now.latency_ms_avg is not None and before.latency_ms_avg is not None:
+        compared = change(now.latency_ms_avg, before.latency_ms_avg)
+    exact = f"{now.latency_ms_avg:,.1f} ms on average" if now.latency_ms_avg is not None else "not measured"
+    note = f"{percent(share(now.calls - now.errors, now.calls))} succeed" if now.calls else ""
+    return Card("latency", "Average latency", milliseconds(now.latency_ms_avg), exact, compared, "neutral", note)
+
+
+def _runs(figures: OverviewFigures) -> Card:
+    compared = change(figures.runs, figures.runs_before) if figures.runs_before is not None else None
+    note = ""
+    if figures.runs and figures.total.calls:
+        note = f"{(Decimal(figures.total.calls) / figures.runs):,.1f} calls per run"
+    return Card("runs", "Runs", count(figures.runs), f"{count(figures.runs)} runs", compared, "neutral", note)
+
+
+def _wasted(now: Sums) -> Card:
+    note = f"{percent(share(now.wasted_pico_usd, now.cost_pico_usd))} of the cost"
+    return Card("wasted", "Wasted", money(now.wasted_pico_usd), money_exact(now.wasted_pico_usd), note=note)
+
+
+def payroll_cards(figures: PayrollFigures) -> tuple[Card, ...]:
+    now, before = figures.total, figures.before
+    messages = Card("messages", "Messages", count(now.requests), f"{count(now.requests)} messages",
+                    change(now.requests, before.requests) if before else None, "neutral",
+                    f"{count(now.calls)} {plural(now.calls, 'call')}")  # fmt: skip
+    return (_total(now, before), _tokens(now, before), messages, _cost_per_call(now, before))

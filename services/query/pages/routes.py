@@ -1,0 +1,70 @@
+"""The web pages: each reads its figures from one snapshot, makes a view of them, renders it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from psycopg import AsyncConnection
+
+from services.contracts.keys import Principal
+from services.query.auth import Reader
+from services.query.pages import assets
+from services.query.pages.answers import PageRoute, fragment, is_poll, page
+from services.query.pages.chrome import navigation
+from services.query.pages.links import segment
+from services.query.pages.overview import overview_page
+from services.query.pages.read_overview import read_overview
+from services.query.pages.reading import count_firing, read_oldest, read_tenants
+from services.query.pages.request import asked_of
+from services.query.pages.scope import Scope, scope_for
+from services.query.pages.signin import sign_in_page
+from services.query.parts import parts_of
+from services.query.read.session import reading
+
+pages = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+async def surroundings(
+    conn: AsyncConnection[Any], principal: Principal, scope: Scope, current: str, now: datetime
+) -> dict[str, object]:
+    """What every page's template needs beside its own view."""
+    firing = await count_firing(conn, None if principal.tenant_id is None else (principal.tenant_id,))
+    return {
+        "nav": navigation(principal, current, scope.tenant_id, firing),
+        "gateway_url": "http://127.0.0.1:8080",
+        "now_text": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "first_tenant": scope.tenant_id or principal.tenant_id or "acme-corp",
+        "can_make_keys": principal.role == "admin",
+        "feature_href": lambda feature: f"/features/{segment(feature)}",
+    }
+
+
+@pages.get("/")
+@pages.get("/analytics/cost")
+@pages.get("/admin/llm-costs")
+async def overview(request: Request, principal: Reader) -> Response:
+    parts = parts_of(request)
+    asked, now = asked_of(request, "7d"), parts.clock()
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), asked.tenant)
+        oldest = await read_oldest(conn, scope.numbers)
+        shown = asked.resolve(now, scope, oldest)
+        figures = await read_overview(conn, scope, shown, asked.filters, now, oldest)
+        around = await surroundings(conn, principal, scope, "overview", now)
+    state = asked.state(request.url.path, tenant=scope.tenant_id if principal.tenant_id is None else None)
+    view = overview_page(figures, state, scope.names)
+    context: dict[str, object] = {**around, "page": view}
+    return fragment(request, "overview_figures.html", context) if is_poll(request) else page(request, "overview.html", context)
+
+
+router = APIRouter()
+router.include_router(assets.router)
+router.include_router(pages)
+
+
+def install(app: FastAPI) -> None:
+    """Adds the pages to the app, and gives its sign-in a face."""
+    app.include_router(router)
+    app.state.sign_in_page = sign_in_page

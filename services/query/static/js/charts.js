@@ -1,0 +1,198 @@
+// Hydrates the drawings the server sent: same numbers, same axis, same margins, so nothing moves.
+// Bars: click leads into the bucket, dragging zooms to the days dragged over.
+import { card } from "./tips.js";
+
+const charts = new Map();
+
+export function hydrateCharts() {
+  if (!window.echarts) return;
+  for (const holder of document.querySelectorAll("[data-chart]")) {
+    const source = document.querySelector(`script[data-for="${holder.id}"]`);
+    if (source) paint(holder, source.textContent);
+  }
+  for (const [holder, one] of charts) {
+    if (!holder.isConnected) {
+      one.chart.dispose();
+      one.watch.disconnect();
+      charts.delete(holder);
+    }
+  }
+}
+
+export function repaintCharts() {
+  for (const one of charts.values()) one.draw();
+}
+
+function paint(holder, text) {
+  const known = charts.get(holder);
+  if (known?.text === text) return;
+  const data = JSON.parse(text);
+  if (known) {
+    Object.assign(known, { text, data });
+    known.draw();
+    return;
+  }
+  const chart = window.echarts.init(holder.querySelector(".canvas"), null, { renderer: "canvas" });
+  const one = { chart, text, data, draw: () => chart.setOption(option(holder, one.data), true) };
+  one.watch = new ResizeObserver(() => {
+    chart.resize();
+    one.draw();
+  });
+  one.watch.observe(holder);
+  charts.set(holder, one);
+  one.draw();
+  holder.dataset.ready = "";
+  bindPointer(holder, one);
+}
+
+function colour(name) {
+  const probe = document.createElement("i");
+  probe.className = name;
+  probe.hidden = true;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).getPropertyValue("--c").trim();
+  probe.remove();
+  return value;
+}
+
+function option(holder, data) {
+  const style = getComputedStyle(document.documentElement);
+  const token = (name) => style.getPropertyValue(name).trim();
+  const narrow = matchMedia("(max-width: 720px)").matches;
+  const named = new Map(
+    data.labels.filter(([, , odd]) => !(narrow && odd)).map(([x, text]) => [Math.round((x * data.titles.length) / 100 - 0.5), text]),
+  );
+  const font = { fontFamily: token("--font"), fontSize: 11, color: token("--ink-3") };
+  return {
+    animation: false,
+    aria: { enabled: false, decal: { show: false } },
+    textStyle: font,
+    grid: { left: narrow ? 44 : 52, right: 8, top: 22, bottom: 26 },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      padding: 0,
+      borderWidth: 0,
+      backgroundColor: "transparent",
+      extraCssText: "box-shadow:none",
+      transitionDuration: 0,
+      axisPointer: { type: data.kind === "stack" ? "shadow" : "line", shadowStyle: { color: token("--ink"), opacity: 0.05 }, lineStyle: { color: token("--line-strong") } },
+      formatter: (points) => tooltip(data, points[0].dataIndex),
+    },
+    xAxis: {
+      type: "category",
+      data: data.titles,
+      boundaryGap: true,
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: token("--line-strong") } },
+      axisLabel: { ...font, margin: 10, interval: (index) => named.has(index), formatter: (_, index) => named.get(index) ?? "", hideOverlap: false },
+    },
+    yAxis: {
+      type: "value",
+      min: 0,
+      max: data.axis.top,
+      interval: data.axis.top / data.axis.steps,
+      splitLine: { lineStyle: { color: token("--line") } },
+      axisLabel: { ...font, margin: 8, formatter: (value) => data.axis.labels[Math.round((value * data.axis.steps) / data.axis.top)] },
+    },
+    series: data.kind === "stack" ? bars(data, token) : lines(data),
+  };
+}
+
+function bars(data, token) {
+  const hatch = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [3, 3], rotation: -Math.PI / 4, color: token("--hatch"), symbolSize: 1 };
+  const parts = data.series.map((one) => ({
+    type: "bar",
+    name: one.name,
+    stack: "all",
+    barWidth: "64%",
+    cursor: "pointer",
+    emphasis: { disabled: true },
+    itemStyle: { color: colour(one.colour), borderColor: token("--panel"), borderWidth: data.titles.length > 40 ? 0 : 0.5 },
+    data: one.values.map((value, index) => (index === data.running ? { value, itemStyle: { decal: hatch } } : value)),
+  }));
+  if (data.tops) {
+    const sums = data.titles.map((_, index) => data.series.reduce((sum, one) => sum + one.values[index], 0));
+    parts.push({
+      type: "line",
+      symbol: "none",
+      lineStyle: { width: 0 },
+      silent: true,
+      tooltip: { show: false },
+      data: sums,
+      label: { show: true, position: "top", distance: 3, formatter: ({ dataIndex }) => (sums[dataIndex] ? data.totals[dataIndex] : ""), color: token("--ink-2"), fontWeight: 560, fontSize: 11, fontFamily: token("--font") },
+      showSymbol: true,
+      symbolSize: 0.01,
+    });
+  }
+  return parts;
+}
+
+function lines(data) {
+  return data.series.map((one, index) => ({
+    type: "line",
+    name: one.name,
+    showSymbol: false,
+    lineStyle: { width: 2 },
+    itemStyle: { color: colour(one.colour) },
+    areaStyle: index === 0 ? { opacity: 0.1 } : undefined,
+    emphasis: { disabled: true },
+    data: one.values,
+  }));
+}
+
+function tooltip(data, index) {
+  const rows = data.series
+    .map((one) => ({ name: one.name, text: one.texts[index], share: one.shares[index], colour: one.colour }))
+    .filter((row) => row.text && row.text !== "0");
+  rows.push({ name: "total", text: data.totals[index], sum: true });
+  const box = document.createElement("div");
+  box.className = "tip still";
+  box.append(...card(data.titles[index], rows, data.notes[index]));
+  const frame = document.createElement("div");
+  frame.className = "tip-frame";
+  frame.append(box);
+  return frame;
+}
+
+function bindPointer(holder, one) {
+  const zr = one.chart.getZr();
+  let from = null;
+  let band = null;
+  const bucketAt = (x) => {
+    const index = one.chart.convertFromPixel({ xAxisIndex: 0 }, x);
+    return Math.max(0, Math.min(one.data.titles.length - 1, index));
+  };
+  zr.on("mousedown", (event) => {
+    if (one.data.hrefs.length && one.chart.containPixel("grid", [event.offsetX, event.offsetY])) from = event.offsetX;
+  });
+  zr.on("mousemove", (event) => {
+    if (from === null || Math.abs(event.offsetX - from) < 8) return;
+    if (!band) {
+      band = document.createElement("div");
+      band.className = "brush";
+      holder.append(band);
+      holder.dataset.busy = "";
+    }
+    band.style.left = `${Math.min(from, event.offsetX)}px`;
+    band.style.width = `${Math.abs(event.offsetX - from)}px`;
+  });
+  const finish = (event) => {
+    if (from === null) return;
+    const [first, last] = [bucketAt(Math.min(from, event.offsetX ?? from)), bucketAt(Math.max(from, event.offsetX ?? from))];
+    const dragged = band !== null;
+    band?.remove();
+    delete holder.dataset.busy;
+    from = band = null;
+    if (dragged && first !== last) location.assign(zoomed(one.data, first, last));
+    else if (!dragged && event.type === "mouseup") location.assign(one.data.hrefs[first]);
+  };
+  zr.on("mouseup", finish);
+  zr.on("globalout", finish);
+}
+
+function zoomed(data, first, last) {
+  const target = new URL(data.hrefs[last], location.href);
+  target.searchParams.set("startDate", data.days[first]);
+  return target.href;
+}

@@ -1,0 +1,46 @@
+// The poll: htmx asks for the figures every five seconds, idiomorph puts in what changed. A page nobody looks at,
+// or on which something is being dragged, does not ask. When the answer fails the figures stay and the dot says so.
+export function bindLive(onFigures) {
+  const root = document.body;
+  let seen = "";
+  if (window.Idiomorph) {
+    window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !old.matches?.("[data-keep]");
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name) => name !== "data-ready" && name !== "aria-sort";
+    window.Idiomorph.defaults.ignoreActiveValue = true;
+  }
+  root.addEventListener("htmx:confirm", (event) => {
+    if (event.target.id === "figures" && (document.hidden || document.querySelector("[data-busy]"))) event.preventDefault();
+  });
+  root.addEventListener("htmx:configRequest", (event) => {
+    if (event.target.id === "figures" && seen) event.detail.headers["X-Seen"] = seen;
+  });
+  root.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target.id !== "figures") return;
+    const { xhr, successful } = event.detail;
+    if (successful) seen = xhr.getResponseHeader("X-Seen") ?? "";
+    else stale(xhr?.status);
+  });
+  root.addEventListener("htmx:afterSwap", () => {
+    current();
+    onFigures();
+  });
+  root.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) location.reload();
+  });
+}
+
+function current() {
+  const figures = document.getElementById("figures");
+  const live = document.getElementById("live");
+  if (!figures || !live) return;
+  live.dataset.state = figures.dataset.throughState;
+  live.title = figures.dataset.throughTitle;
+  live.lastElementChild.textContent = figures.dataset.through;
+}
+
+function stale(status) {
+  const live = document.getElementById("live");
+  if (!live) return;
+  live.dataset.state = "stale";
+  live.lastElementChild.textContent = status ? "figures can’t be refreshed; trying again" : "no connection; trying again";
+}
