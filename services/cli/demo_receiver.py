@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import json
 import threading
 from collections import deque
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+
+from services.cli.slack_page import Message, page
 
 _BODY_BYTES_MAX = 1_000_000
 _MESSAGES_MAX = 200
-
-Message = dict[str, Any]
 
 
 class Inbox:
@@ -72,32 +70,3 @@ def serve(port: int, inbox: Inbox) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, name="demo-receiver", daemon=True).start()
     return server
-
-
-def texts(payload: object) -> list[str]:
-    """The texts of a Slack message: of its blocks in order, else its plain one."""
-    if not isinstance(payload, dict):
-        return [str(payload)]
-    found: list[str] = []
-    for block in payload.get("blocks") or []:
-        parts = [block.get("text"), *(block.get("fields") or []), *(block.get("elements") or [])]
-        found += [str(part["text"]) for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
-    return found or [str(payload.get("text", payload))]
-
-
-def page(messages: list[Message]) -> str:
-    """The messages as HTML, newest first."""
-    items = "".join(
-        f"<li><time>{html.escape(message['received_at'])}</time>"
-        + "".join(f"<p>{html.escape(text)}</p>" for text in texts(message["payload"]))
-        for message in reversed(messages)
-    )
-    empty = "<p>Nothing yet. The demo's alert comes within two minutes of its first start.</p>"
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=5>"
-        "<meta name=viewport content='width=device-width'><title>Spendstream demo: what Slack would get</title>"
-        "<style>body{font:16px/1.5 system-ui;max-width:42rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-        "li{margin:1rem 0;border-left:3px solid #8888;padding-left:1rem;list-style:none}ul{padding:0}"
-        "p{margin:.2rem 0;white-space:pre-wrap}time{opacity:.6;font-size:.85rem}</style>"
-        f"<h1>What Slack would get</h1>{f'<ul>{items}</ul>' if items else empty}</html>"
-    )
