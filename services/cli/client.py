@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 import orjson
@@ -102,7 +102,7 @@ class Client:
         return Answer(int(body["accepted"]), tuple(body.get("rejected", ())))
 
     def totals(self, tenant_id: str, first: date, last: date) -> Totals:
-        """A tenant's totals from the day `first` to the day `last`, both included, in UTC."""
+        """A tenant's totals from the day `first` to the day `last`, both included, in UTC; zeros for an unknown one."""
         params = {
             "filter[tenant_id]": tenant_id,
             "from": first.isoformat(),
@@ -110,7 +110,10 @@ class Client:
             "tz": "UTC",
             "measures": "cost_usd,calls,prompt_tokens,completion_tokens",
         }
-        body = self.get("/api/v1/costs", params)
+        response = self._request("GET", f"{self.address.query_url}/api/v1/costs", params=params)
+        if response.status_code == 404:
+            return Totals(0, 0, 0, Decimal(0), 0, None)
+        body = _expect_ok(response, "/api/v1/costs")
         totals, through = body["totals"], body.get("data_through")
         return Totals(
             calls=int(totals["calls"] or 0),
@@ -128,21 +131,17 @@ class Client:
 
     def get(self, path: str, params: dict[str, str] | None = None) -> Json:
         """The JSON of a GET on the query service that must answer 200."""
-        response = self._request("GET", self.address.query_url + path, params=params)
-        body = _json(response)
-        if response.status_code != 200:
-            raise Unreachable(f"GET {path}: {_problem(response, body)}")
-        return body
+        return _expect_ok(self._request("GET", self.address.query_url + path, params=params), path)
 
-    def post(self, path: str, body: Json) -> int:
-        """The status of a POST on the query service."""
-        return self._request("POST", self.address.query_url + path, content=orjson.dumps(body)).status_code
+    def change(self, method: Literal["POST", "PATCH"], path: str, body: Json) -> int:
+        """The status of a change on the query service."""
+        return self._request(method, self.address.query_url + path, content=orjson.dumps(body)).status_code
 
     def _request(
         self, method: str, url: str, *, params: dict[str, str] | None = None, content: bytes | None = None
     ) -> httpx.Response:
         """One request, tried again with back-off while the other side is away or busy."""
-        headers = {"content-type": "application/json"} if method == "POST" else {}
+        headers = {"content-type": "application/json"} if content is not None else {}
         for attempt in range(1, _ATTEMPTS_MAX + 1):
             try:
                 response = self._http.request(method, url, headers=headers, params=params, content=content)
@@ -154,6 +153,13 @@ class Client:
                     return response
             time.sleep(min(0.1 * 2**attempt, _BACKOFF_SECONDS_MAX))
         raise AssertionError("the last attempt returns or raises")
+
+
+def _expect_ok(response: httpx.Response, path: str) -> Json:
+    body = _json(response)
+    if response.status_code != 200:
+        raise Unreachable(f"GET {path}: {_problem(response, body)}")
+    return body
 
 
 def _json(response: httpx.Response) -> Json:

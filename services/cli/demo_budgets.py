@@ -19,12 +19,15 @@ _USED = {
 }
 _CENT = Decimal("0.01")
 _MADE = (200, 201)
+_TAKEN = 409
 
 
 def name_tenants(client: Client, say: Callable[[str], None]) -> None:
     """Gives tenants their names; without names the pages show the ids."""
     for tenant_id, name in TENANT_NAMES.items():
-        status = client.post("/api/v1/tenants", {"tenant_id": tenant_id, "name": name})
+        status = client.change("POST", "/api/v1/tenants", {"tenant_id": tenant_id, "name": name})
+        if status == _TAKEN:
+            status = client.change("PATCH", f"/api/v1/tenants/{tenant_id}", {"name": name})
         if status not in _MADE:
             say(f"Tenants stay without names: POST /api/v1/tenants answers {status}.")
             return
@@ -50,7 +53,7 @@ def set_budgets(client: Client, today: date, say: Callable[[str], None]) -> None
             "limit_usd": str(max((spent / used).quantize(_CENT), _CENT)),
             "thresholds": [80, 100],
         }
-        status = client.post("/api/v1/budgets", budget)
+        status = client.change("POST", "/api/v1/budgets", budget)
         if status not in _MADE:
             say(f"globex has no budgets: POST /api/v1/budgets answers {status}.")
             return
