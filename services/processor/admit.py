@@ -54,7 +54,7 @@ def _drop(decoded: Decoded, mask: Mask) -> None:
 def _judge(decoded: Decoded, row: int) -> DeadEvent | None:
     event = usage_pb2.UsageEvent.FromString(decoded.payloads[row])
     received_us = decoded.table.column("received_at")[row].value
-    reason = admit_event(event, received_us)
+    reason = admit_event(event)
     if reason is None:
         return None
     return DeadEvent(

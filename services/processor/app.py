@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -25,6 +28,8 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
+        # Faust makes this folder for tables, of which there are none.
+        datadir=str(Path(tempfile.gettempdir()) / f"spendstream-faust-{os.getuid()}"),
         stream_buffer_maxsize=_BUFFERED_MESSAGES,
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 5,
