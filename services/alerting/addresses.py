@@ -56,6 +56,10 @@ def destination(url: str, private_hosts: frozenset[str] | None) -> Destination:
 
 def _resolve(host: str, port: int) -> list[str]:
     try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise AddressUnknown(f"{host} can't be resolved") from None

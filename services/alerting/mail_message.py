@@ -15,7 +15,7 @@ def mail_payload(notice: Notice) -> dict[str, Any]:
     """What the outbox keeps of a mail: subject, text and HTML."""
     figures = "\n".join(f"{figure.label}: {figure.value}" for figure in notice.figures)
     top = "\n".join(f"- {' / '.join(one.names)}: {one.text}" for one in notice.contributors)
-    text = "\n\n".join(part for part in (notice.title, notice.cause, figures, top, notice.view_url) if part)
+    text = "\n\n".join(part for part in (notice.title, notice.because, figures, top, notice.view_url) if part)
     rows = "".join(
         f"<tr><td style='padding-right:16px;color:#666'>{escape(figure.label)}</td><td>{escape(figure.value)}</td></tr>"
         for figure in notice.figures
@@ -25,7 +25,7 @@ def mail_payload(notice: Notice) -> dict[str, Any]:
     )
     html = (
         f"<div style='font:15px/1.45 sans-serif'><h2 style='font-size:18px'>{escape(notice.title)}</h2>"
-        f"<p>{escape(notice.cause)}</p><table>{rows}</table><ol>{items}</ol>"
+        f"<p>{escape(notice.because)}</p><table>{rows}</table><ol>{items}</ol>"
         f"<p><a href='{escape(notice.view_url, quote=True)}'>Open in Spendstream</a></p></div>"
     )
     # A line break in a subject would start a header of its own.

@@ -49,7 +49,9 @@ class Contribution:
 @dataclass(frozen=True, slots=True)
 class Notice:
     title: str
+    # One sentence that stands alone, and one that follows the title.
     cause: str
+    because: str
     figures: tuple[Figure, ...]
     contributors: tuple[Contributor, ...]
     view_url: str
@@ -68,6 +70,7 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
     cost = max(spike.observed_pico_usd, spike.current_pico_usd)
     label = _spike_label(spike)
     times = times_text(cost / spike.usual_pico_usd) if spike.usual_pico_usd > 0 else ""
+    cause = _spike_cause(spike, cost, label, times)
     title = f"{label}: {usd_text(cost)} since {_clock(spike.window_start, spike.tz)}"
     filters = {} if spike.dimension == "tenant_id" else {spike.dimension: spike.value}
     # With the day before, so that the view shows what it grew from.
@@ -80,7 +83,8 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
     }
     return Notice(
         title=f"{title}, {times} its usual hour" if times else f"{title}, usually nothing",
-        cause=_spike_cause(spike, cost, label, times),
+        cause=cause,
+        because=_because(spike) or cause,
         figures=_spike_figures(spike, cost),
         contributors=tuple(_spike_contributors(spike)),
         view_url=view_url(public_url, spike.tenant_id, day_before, spike.window_end, spike.tz, filters),
@@ -96,10 +100,24 @@ def _spike_label(spike: SpikeRow) -> str:
 
 def _spike_cause(spike: SpikeRow, cost: int, label: str, times: str) -> str:
     """The detector's sentence, with the ratio of now where the hour has gone on growing since."""
-    phrases = [str(driver["phrase"]) for driver in spike.evidence.get("drivers", []) if "phrase" in driver][:2]
+    phrases = _phrases(spike)
     if cost == spike.observed_pico_usd or not times or not phrases:
         return spike.cause
     return f"{label} costs {times} its usual hour: {' and '.join(phrases)}."
+
+
+def _because(spike: SpikeRow) -> str:
+    """Prompts grew from 900 to 3,700 tokens."""
+    drivers, phrases = spike.evidence.get("drivers", []), _phrases(spike)
+    if not phrases:
+        return ""
+    sentence = " and ".join(phrases) + "."
+    # A sentence about the mix starts with a model's name, which is written as it is.
+    return sentence if drivers[0].get("name") == "model_mix" else sentence[0].upper() + sentence[1:]
+
+
+def _phrases(spike: SpikeRow) -> list[str]:
+    return [str(driver["phrase"]) for driver in spike.evidence.get("drivers", []) if "phrase" in driver][:2]
 
 
 def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
@@ -127,7 +145,7 @@ def _spike_contributors(spike: SpikeRow) -> Sequence[Contributor]:
         who = str(contributor.get("agent_id", contributor.get("feature", "")))
         names = (who or ("(no feature)" if "feature" in contributor else "(no agent)"), str(contributor["model"]))
         cost, usual = (usd_text(parse_usd(str(contributor[key]))) for key in ("cost_usd", "usual_usd"))
-        share = share_text(float(contributor["share_of_growth"]))
+        share = f"{float(contributor['share_of_growth']):.0%}".replace("%", " %")
         found.append(Contributor(names, f"{cost}, usually {usual} ({share} of the rise)"))
     return found
 
@@ -151,6 +169,7 @@ def _limit_notice(
     ]
     if spend.unpriced_events:
         figures.append(Figure("Unpriced calls", count_text(spend.unpriced_events)))
+    cause = f"{firing.rule.name}: the {window}'s limit is used up with {left} of the {window} left{dearest}."
     facts = {
         **_facts(firing, spend.window_start, spend.window_end, spend.spent_pico_usd),
         "limit_usd": usd_string(limit),
@@ -158,7 +177,8 @@ def _limit_notice(
     }
     return Notice(
         title=f"{who}: {usd_text(spend.spent_pico_usd)} {period}, limit {usd_text(limit)}",
-        cause=f"{firing.rule.name}: the {window}'s limit is used up with {left} of the {window} left{dearest}.",
+        cause=cause,
+        because=cause,
         figures=tuple(figures),
         contributors=tuple(_shared(part, spend.spent_pico_usd) for part in top),
         view_url=view_url(public_url, firing.tenant_id, spend.window_start, now, firing.tz, dict(firing.rule.scope)),

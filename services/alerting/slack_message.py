@@ -25,7 +25,7 @@ def slack_payload(notice: Notice) -> dict[str, Any]:
     """The body for an incoming webhook. `text` is what notifications and screen readers show."""
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": _plain(notice.title, HEADER_MAX)},
-        {"type": "section", "text": _plain(notice.cause, SECTION_MAX)},
+        {"type": "section", "text": _plain(notice.because, SECTION_MAX)},
     ]
     if notice.figures:
         blocks.append({"type": "section", "fields": [_field(figure) for figure in notice.figures[:FIELDS_MAX]]})
@@ -35,7 +35,7 @@ def slack_payload(notice: Notice) -> dict[str, Any]:
     if len(notice.view_url) <= URL_MAX:
         button = {"type": "button", "text": _plain(_BUTTON, 75), "url": notice.view_url, "action_id": "open_view"}
         blocks.append({"type": "actions", "elements": [button]})
-    text = escape(_cut(f"{notice.title}. {notice.cause}", SECTION_MAX // 6))
+    text = escape(_cut(f"{notice.title}. {notice.because}", SECTION_MAX // 6))
     return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 
