@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
 
 from fastapi import FastAPI
 
-from services.query.api import admin_log, costs, entities, health, keys, requests, session, tenants
+from services.query.api import (
+    admin,
+    admin_log,
+    alerts,
+    audit,
+    budgets,
+    costs,
+    docs,
+    entities,
+    health,
+    keys,
+    portal,
+    requests,
+    session,
+    tenants,
+    tracking,
+)
 from services.query.api.problems import install_problems
 from services.query.edge import Edge
+from services.query.pages import routes as pages
 from services.query.parts import QueryParts
 
-_PAGES = "services.query.pages.routes"
+# In the order in which their paths are tried.
+_ROUTERS = (
+    health, session, docs, costs, entities, requests, tenants, keys, portal, tracking, budgets, alerts, admin, audit,
+    admin_log,
+)  # fmt: skip
 
 
 def build_app(parts: QueryParts) -> FastAPI:
@@ -34,20 +53,8 @@ def build_app(parts: QueryParts) -> FastAPI:
     )  # fmt: skip
     app.state.parts = parts
     install_problems(app)
-    for module in (health, session, costs, entities, requests, tenants, keys, admin_log):
+    for module in _ROUTERS:
         app.include_router(module.router)
-    _include_pages(app)
+    pages.install(app)
     app.add_middleware(Edge)
     return app
-
-
-def _include_pages(app: FastAPI) -> None:
-    """The pages, where this deployment has them."""
-    if find_spec("services.query.pages") is None or find_spec(_PAGES) is None:
-        return
-    pages = import_module(_PAGES)
-    install = getattr(pages, "install", None)
-    if install is not None:
-        install(app)
-    else:
-        app.include_router(pages.router)

@@ -24,7 +24,7 @@ class Scope:
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.tenant.tz) if self.tenant else UTC_ZONE
+        return self.tenant.zone if self.tenant else UTC_ZONE
 
 
 async def scope_of(conn: AsyncConnection[Any], caller: Principal, tenant_id: str | None) -> Scope:

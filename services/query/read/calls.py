@@ -1,4 +1,4 @@
-"""Raw calls behind the sums: requests of a feature, attempts of a request, the newest calls. Bounded by range and limit."""
+"""Raw calls behind the sums: requests of a feature, attempts of a request, the newest calls, all bounded."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -23,6 +24,14 @@ class Tenant:
     name: str
     tz: str
     created_at: datetime
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """UTC where the store names a zone nobody knows here."""
+        try:
+            return ZoneInfo(self.tz)
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo("UTC")
 
 
 async def find_tenant(conn: AsyncConnection[Any], tenant_id: str) -> Tenant | None:

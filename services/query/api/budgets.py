@@ -1,0 +1,203 @@
+"""Budgets, and whether there is room in them for one more call."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict, Field
+
+from pricing.money import PICO_PER_USD, usd_decimal
+from services.contracts.keys import Principal
+from services.query.api.admin_log import write_admin_log
+from services.query.api.parameters import Id, Name, NoParameters, PageParameters, read_offset
+from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
+from services.query.api.scope import scope_of, tenant_of
+from services.query.api.shapes import json_response, listing, money_string
+from services.query.auth import Admin, Reader
+from services.query.parts import QueryParts, parts_of
+from services.query.read.budgets import Budget, BudgetState, read_budget_states, read_budgets, status_of
+from services.query.read.session import reading
+from services.query.read.tenants import find_tenant
+
+router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"])
+Parts = Annotated[QueryParts, Depends(parts_of)]
+Nothing = Annotated[NoParameters, Query()]
+_COLUMNS = "budget_id, tenant_id, scope, budget_window, limit_pico_usd, thresholds, created_at"
+_NO_BUDGET = "There is no such budget."
+ScopeName = Literal["agent_id", "user_id", "feature"]
+Usd = Annotated[Decimal, Field(gt=0, le=9_000_000, decimal_places=12, max_digits=19)]
+Thresholds = Annotated[list[Annotated[int, Field(ge=1, le=1_000)]], Field(min_length=1, max_length=10)]
+
+
+class BudgetChange(BaseModel):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scope: Annotated[dict[ScopeName, Id], Field(max_length=1)] | None = None
+    window: Literal["daily", "weekly", "monthly"] | None = None
+    limit_usd: Usd | None = None
+    thresholds: Thresholds | None = None
+
+
+class NewBudget(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_id: Id
+    scope: Annotated[dict[ScopeName, Id], Field(max_length=1)] = Field(default_factory=dict)
+    window: Literal["daily", "weekly", "monthly"]
+    limit_usd: Usd
+    thresholds: Thresholds = Field(default_factory=lambda: [80, 100])
+
+
+class BudgetListParameters(PageParameters):
+    tenant_id: Name | None = None
+
+
+class CheckParameters(NoParameters):
+    tenant_id: Name | None = None
+    agent_id: Name | None = None
+    user_id: Name | None = None
+    feature: Name | None = None
+    estimated_cost_usd: Annotated[Decimal, Field(ge=0, le=9_000_000, decimal_places=12)] = Decimal(0)
+
+
+@router.get("", summary="Budgets")
+async def get_budgets(caller: Reader, asked: Annotated[BudgetListParameters, Query()], parts: Parts) -> Response:
+    complaints = Complaints()
+    offset = read_offset(asked.cursor, complaints)
+    complaints.raise_if_any()
+    async with reading(parts.reads) as conn:
+        scope = await scope_of(conn, caller, asked.tenant_id)
+        tenant_id = scope.tenant.tenant_id if scope.tenant else None
+        found = await read_budgets(conn, tenant_id, asked.limit + 1, offset)
+    more = offset + asked.limit if len(found) > asked.limit else None
+    return json_response(listing([_body(budget) for budget in found[: asked.limit]], more))
+
+
+@router.get("/check", summary="Is there room for a call?")
+async def get_check(caller: Reader, asked: Annotated[CheckParameters, Query()], parts: Parts) -> Response:
+    now = parts.clock()
+    async with reading(parts.reads) as conn:
+        scope = await scope_of(conn, caller, asked.tenant_id)
+        if scope.tenant is None:
+            raise wrong_parameters([Complaint("tenant_id", "say whose budgets")])
+        budgets = [b for b in await read_budgets(conn, scope.tenant.tenant_id) if _concerns(b, asked)]
+        states = await read_budget_states(conn, scope.tenant, budgets, now)
+    if not states:
+        body: dict[str, Any] = {"status": "ok", "remaining_usd": None, "resets_at": None, "as_of": now}
+        return json_response({"data": {**body, "budget_id": None}})
+    extra = int(asked.estimated_cost_usd * PICO_PER_USD)
+    tightest = max(states, key=lambda state: (state.spent_pico_usd + extra) / state.budget.limit_pico_usd)
+    return json_response({"data": _checked(tightest, extra, tightest.as_of or now)})
+
+
+def _concerns(budget: Budget, asked: CheckParameters) -> bool:
+    return all(getattr(asked, name) == value for name, value in budget.scope.items())
+
+
+def _checked(state: BudgetState, extra_pico_usd: int, as_of: object) -> dict[str, Any]:
+    remaining = state.budget.limit_pico_usd - state.spent_pico_usd
+    return {
+        "status": status_of(state.spent_pico_usd + extra_pico_usd, state.budget.limit_pico_usd),
+        "remaining_usd": money_string(usd_decimal(max(0, remaining))),
+        "resets_at": state.resets_at,
+        "as_of": as_of,
+        "budget_id": str(state.budget.budget_id),
+    }
+
+
+@router.post("", status_code=201, summary="Add a budget")
+async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Parts) -> Response:
+    async with parts.writes.connection() as conn:
+        if await find_tenant(conn, body.tenant_id) is None:
+            raise wrong_parameters([Complaint("tenant_id", "there is no such tenant")])
+        made = await _one(
+            conn,
+            "INSERT INTO budget (tenant_id, scope, budget_window, limit_pico_usd, thresholds) "
+            f"VALUES (%s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
+            (body.tenant_id, Jsonb(body.scope), body.window, int(body.limit_usd * PICO_PER_USD), body.thresholds),
+        )
+        assert made is not None
+        await write_admin_log(conn, caller, "budget.create", str(made.budget_id), _said(made))
+    return json_response({"data": _body(made)}, 201)
+
+
+@router.get("/{budget_id}", summary="One budget and what is used of it")
+async def get_budget(caller: Reader, budget_id: str, _asked: Nothing, parts: Parts) -> Response:
+    async with reading(parts.reads) as conn:
+        budget = await _find(conn, caller, budget_id)
+        tenant = await tenant_of(conn, caller, budget.tenant_id)
+        (state,) = await read_budget_states(conn, tenant, [budget], parts.clock())
+    used = {"spent_usd": money_string(usd_decimal(state.spent_pico_usd)), "status": state.status}
+    return json_response({"data": {**_body(budget), **used, "resets_at": state.resets_at}})
+
+
+@router.patch("/{budget_id}", summary="Change a budget")
+async def patch_budget(caller: Admin, budget_id: str, body: BudgetChange, _asked: Nothing, parts: Parts) -> Response:
+    async with parts.writes.connection() as conn:
+        before = await _find(conn, caller, budget_id)
+        limit = before.limit_pico_usd if body.limit_usd is None else int(body.limit_usd * PICO_PER_USD)
+        scope = before.scope if body.scope is None else body.scope
+        changed = await _one(
+            conn,
+            "UPDATE budget SET scope = %s, budget_window = %s, limit_pico_usd = %s, thresholds = %s "
+            f"WHERE budget_id = %s RETURNING {_COLUMNS}",
+            (
+                Jsonb(scope), body.window or before.budget_window, limit, body.thresholds or before.thresholds,
+                before.budget_id,
+            ),
+        )  # fmt: skip
+        if changed is None:
+            raise not_found(_NO_BUDGET)
+        await write_admin_log(conn, caller, "budget.change", budget_id, _said(changed))
+    return json_response({"data": _body(changed)})
+
+
+@router.delete("/{budget_id}", status_code=204, summary="Remove a budget")
+async def delete_budget(caller: Admin, budget_id: str, _asked: Nothing, parts: Parts) -> Response:
+    async with parts.writes.connection() as conn:
+        budget = await _find(conn, caller, budget_id)
+        await conn.execute("DELETE FROM budget WHERE budget_id = %s", (budget.budget_id,))
+        await write_admin_log(conn, caller, "budget.delete", budget_id, _said(budget))
+    return Response(status_code=204)
+
+
+async def _find(conn: AsyncConnection[Any], caller: Principal, budget_id: str) -> Budget:
+    try:
+        wanted = UUID(budget_id)
+    except ValueError:
+        raise not_found(_NO_BUDGET) from None
+    found = await _one(conn, f"SELECT {_COLUMNS} FROM budget WHERE budget_id = %s", (wanted,))
+    if found is None or not caller.may_read(found.tenant_id):
+        raise not_found(_NO_BUDGET)
+    return found
+
+
+async def _one(conn: AsyncConnection[Any], sql: str, values: tuple[object, ...]) -> Budget | None:
+    async with conn.cursor(row_factory=class_row(Budget)) as cursor:
+        await cursor.execute(sql.encode(), values)
+        return await cursor.fetchone()
+
+
+def _body(budget: Budget) -> dict[str, Any]:
+    return {
+        "id": str(budget.budget_id),
+        "tenant_id": budget.tenant_id,
+        "scope": budget.scope,
+        "window": budget.budget_window,
+        "limit_usd": money_string(usd_decimal(budget.limit_pico_usd)),
+        "thresholds": budget.thresholds,
+        "created_at": budget.created_at,
+    }
+
+
+def _said(budget: Budget) -> dict[str, object]:
+    return {name: value for name, value in _body(budget).items() if name not in ("id", "created_at")}
