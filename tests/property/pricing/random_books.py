@@ -20,7 +20,15 @@ CLASSES = (
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UNITS = ("requests", "read_units")
 DATES = ("2025-01-01", "2025-06-15T12:30:00Z", "2026-01-01", "2026-11-22T00:00:00+02:00")
-MOMENTS_US = [1_700_000_000_000_000 + step * 8_000_000_000_000 for step in range(12)]
+MONDAY_US = 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
+HALF_HOUR_US = 1_800_000_000
+MOMENTS_US = [
+    *(1_700_000_000_000_000 + step * 8_000_000_000_000 for step in range(12)),
+    *(MONDAY_US + step * HALF_HOUR_US for step in range(-6, 7)),
+]
+HOURS = ("00:00", "00:30", "01:00", "12:00", "22:30", "23:00", "23:30")
+MULTIPLIERS = ("0.5", "0.5", "0.25", "1.5", "0.000001", "0", "2")
+COUNTS = (0, 1, 2, 3, 9, 10, 11, 99, 100, 101)
 Data: TypeAlias = dict[str, Any]
 
 
@@ -39,7 +47,7 @@ def price_tables(draw: st.DrawFn, classes: tuple[str, ...], dear: bool) -> Data:
     for name in classes:
         priced = [other for other in table if table[other] not in CLASSES]
         fallback = draw(st.none() | st.sampled_from(priced)) if priced else None
-        table[name] = fallback or draw(decimals(draw(st.sampled_from((0, 3, 6))), most))
+        table[name] = fallback or draw(st.sampled_from(("0.000001", "0.000003", "2.50")) | decimals(6, most))
     return table
 
 
@@ -47,7 +55,7 @@ def price_tables(draw: st.DrawFn, classes: tuple[str, ...], dear: bool) -> Data:
 def plans(draw: st.DrawFn, classes: tuple[str, ...], bands: bool, dear: bool) -> Data:
     """Prices, perhaps with long-context thresholds."""
     plan: Data = {"prices": draw(price_tables(classes, dear))}
-    thresholds = sorted(draw(st.sets(st.integers(1, 4000), max_size=2))) if bands else []
+    thresholds = sorted(draw(st.sets(st.sampled_from((1, 10, 100)), max_size=2))) if bands else []
     if thresholds:
         plan["long_context"] = [
             {"above_prompt_tokens": above, "prices": draw(price_tables(classes, dear))} for above in thresholds
@@ -58,14 +66,13 @@ def plans(draw: st.DrawFn, classes: tuple[str, ...], bands: bool, dear: bool) ->
 @st.composite
 def windows(draw: st.DrawFn, classes: tuple[str, ...], dear: bool) -> Data:
     """Hours of some days, many of them across midnight, with a multiplier or prices of their own."""
-    hours = st.builds("{:02d}:{:02d}".format, st.integers(0, 23), st.sampled_from((0, 30)))
-    window: Data = {"from": draw(hours), "to": draw(hours | st.just("24:00"))}
-    days = draw(st.sets(st.sampled_from(DAYS)))
+    window: Data = {"from": draw(st.sampled_from(HOURS)), "to": draw(st.sampled_from((*HOURS, "24:00")))}
+    days = draw(st.sets(st.sampled_from(("sun", *DAYS))))
     if days:
         window["days"] = sorted(days)
     if draw(st.booleans()) and classes:
         return window | draw(plans(classes, True, dear))
-    return window | {"multiplier": draw(decimals(draw(st.sampled_from((0, 1, 6))), 3))}
+    return window | {"multiplier": draw(st.sampled_from(MULTIPLIERS) | decimals(6, 3))}
 
 
 @st.composite
@@ -85,7 +92,7 @@ def entries(draw: st.DrawFn, start: str, bands: bool, dear: bool) -> Data:
         if draw(st.booleans()) and classes:
             tiers[tier] = draw(plans(classes, bands, dear))
         else:
-            tiers[tier] = {"multiplier": draw(decimals(draw(st.sampled_from((0, 1, 6))), 3))}
+            tiers[tier] = {"multiplier": draw(st.sampled_from(MULTIPLIERS) | decimals(6, 3))}
     if tiers:
         entry["service_tiers"] = tiers
     return {"effective_from": start, **entry}
@@ -112,7 +119,7 @@ def book_text(book: Data) -> str:
 
 def usages(most: int = 5000) -> st.SearchStrategy[dict[str, int]]:
     """Counts of some classes; most books price most of them."""
-    return st.dictionaries(st.sampled_from(CLASSES), st.integers(0, most), max_size=4)
+    return st.dictionaries(st.sampled_from(CLASSES), st.sampled_from(COUNTS) | st.integers(0, most), max_size=4)
 
 
 @st.composite

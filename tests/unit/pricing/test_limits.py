@@ -61,8 +61,16 @@ def test_a_cost_beyond_the_limit_is_refused_in_both_ways() -> None:
     with pytest.raises(PriceOverflowError) as error:
         price_columns(DEAR, columns([1, 10**9, 46_116_860, 10**9]))
     assert error.value.rows == (1, 3)
-    just_under = price_columns(DEAR, columns([46_116_860])).cost_pico_usd
-    assert just_under.tolist() == [46_116_860 * 10**11]
+
+
+def test_a_cost_up_to_the_limit_of_2_to_the_62_is_exact() -> None:
+    assert 46_116_860 * 10**11 < 2**62 < 46_116_861 * 10**11
+    assert price_columns(DEAR, columns([46_116_860])).cost_pico_usd.tolist() == [46_116_860 * 10**11]
+    with pytest.raises(PriceOverflowError) as error:
+        price_columns(DEAR, columns([46_116_860, 46_116_861]))
+    assert error.value.rows == (1,)
+    with pytest.raises(PriceOverflowError):
+        price_event(DEAR, {"input_uncached": 46_116_861}, provider="openai", model="small", occurred_at_us=AT_US)
 
 
 def test_columns_name_the_rows_with_bad_counts() -> None:
