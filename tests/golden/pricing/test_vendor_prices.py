@@ -130,6 +130,10 @@ OTHERS = [
          {"output_text": 1}),
     Case("bedrock's regional premium", "bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", d("16.50") / M,
          {"output_text": 1}),
+    # https://api-docs.deepseek.com/quick_start/pricing: peak is 01:00-04:00 and 06:00-10:00 UTC, Monday to Friday
+    Case("off-peak", "deepseek", "deepseek-v4-pro", d("1.98") / M, {"output_text": 1}, on="2026-11-20T04:00:00+00:00"),
+    Case("peak", "deepseek", "deepseek-v4-pro", d("3.96") / M, {"output_text": 1}, on="2026-11-20T09:59:59+00:00"),
+    Case("a weekend", "deepseek", "deepseek-flash", d("0.003") / M, {"cache_read": 1}, on="2026-11-22T09:00:00+00:00"),
     # https://cohere.com/pricing
     Case("reranking", "cohere", "rerank-v3.5", 5 * d("2.00") / 1000, units={"search_units": 5}),
     # https://www.pinecone.io/pricing/
