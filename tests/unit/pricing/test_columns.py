@@ -34,7 +34,7 @@ def test_a_grid_of_edges_is_priced_as_single_events_are() -> None:
         BOOK,
         UsageColumns(
             n=len(rows),
-            counts={"input_uncached": counts, "cache_read": counts // 1000},
+            counts={"input_uncached": counts, "cache_read": counts // 1001},
             key_codes=np.array([keys.index(("openai", row[0], row[1])) for row in rows]),
             keys=keys,
             occurred_at_us=np.array([row[3] for row in rows]),
@@ -45,7 +45,7 @@ def test_a_grid_of_edges_is_priced_as_single_events_are() -> None:
     for number, (model, service_tier, count, moment, cache_hit, _) in enumerate(rows):
         one = price_event(
             BOOK,
-            {"input_uncached": count, "cache_read": count // 1000},
+            {"input_uncached": count, "cache_read": count // 1001},
             provider="openai",
             model=model,
             occurred_at_us=moment,
