@@ -95,7 +95,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ModelPrices:
-    """One model's tier and its entries, ascending and not overlapping."""
+    """One model's tier and its entries, ascending and not overlapping. `name` is "provider/model"."""
 
     name: str
     tier: str
