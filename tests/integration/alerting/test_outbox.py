@@ -1,0 +1,173 @@
+"""Sending, with a real receiver that answers well, badly and not at all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.alerting.delivery import ATTEMPTS_MAX, Later, Never, Sent
+from services.alerting.outbox import pending
+from tests.integration.alerting.receiver import OK, Answer, receiver
+from tests.integration.alerting.watched import (
+    SECRET,
+    add_notifications,
+    channels,
+    connect,
+    empty,
+    send_one,
+    soon,
+    states,
+)
+from tests.integration.spikes.spending import Connection
+
+NOW = datetime(2026, 10, 7, 12, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    with connect(database) as opened:
+        empty(opened)
+        yield opened
+
+
+def test_slack_gets_the_message_and_the_outbox_says_so(connection: Connection) -> None:
+    (text,) = add_notifications(connection, 1, NOW)
+    with receiver() as slack:
+        assert send_one(connection, channels(slack.url + "/hook/T/B/x"), NOW) == Sent()
+        assert send_one(connection, channels(slack.url), NOW) is None
+    (request,) = slack.requests
+    assert request.path == "/hook/T/B/x" and request.json == {"text": text}
+    assert request.headers["content-type"] == "application/json"
+    assert states(connection) == [("slack", "sent", 1, None)]
+
+
+def test_too_many_requests_waits_as_long_as_slack_says(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW)
+    answers = iter([Answer(429, b"rate_limited", {"retry-after": "30"}), OK])
+    with receiver(lambda _: next(answers)) as slack:
+        given = channels(slack.url)
+        assert send_one(connection, given, NOW) == Later("Slack answered 429 rate_limited", 30.0)
+        assert send_one(connection, given, soon(NOW, 29)) is None
+        assert send_one(connection, given, soon(NOW, 30)) == Sent()
+    assert len(slack.requests) == 2
+    assert states(connection) == [("slack", "sent", 2, None)]
+
+
+def test_server_errors_are_tried_again_with_growing_waits_and_an_end(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW)
+    now, waits = NOW, []
+    with receiver(lambda _: Answer(500, b"")) as slack:
+        for _ in range(ATTEMPTS_MAX):
+            assert send_one(connection, channels(slack.url), now) == Later("Slack answered 500")
+            row = connection.execute("SELECT next_attempt_at, state FROM notification").fetchone()
+            assert row is not None
+            waits.append((row[0] - now).total_seconds())
+            now = row[0]
+        assert send_one(connection, channels(slack.url), now + timedelta(days=1)) is None
+    assert waits[:5] == [1.0, 2.0, 4.0, 8.0, 16.0] and max(waits) == 900.0
+    assert states(connection) == [
+        ("slack", "failed", ATTEMPTS_MAX, f"gave up after {ATTEMPTS_MAX} attempts: Slack answered 500")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(403, b"invalid_token"), "Slack answered 403 invalid_token"),
+        (Answer(410, b"channel_is_archived"), "Slack answered 410 channel_is_archived"),
+        (Answer(200, b"<html>welcome</html>"), "Slack answered 200 <html>welcome</html>"),
+        (Answer(302, b"", {"location": "http://169.254.169.254/"}), "Slack answered 302"),
+    ],
+)
+def test_permanent_errors_park_the_notification_with_the_reason(
+    connection: Connection, answer: Answer, reason: str
+) -> None:
+    add_notifications(connection, 1, NOW)
+    with receiver(lambda _: answer) as slack:
+        assert send_one(connection, channels(slack.url), NOW) == Never(reason)
+        assert send_one(connection, channels(slack.url), NOW + timedelta(days=9)) is None
+    assert len(slack.requests) == 1
+    assert states(connection) == [("slack", "failed", 1, reason)]
+
+
+def test_nobody_listening_is_a_network_error_without_the_address(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW)
+    with receiver() as gone:
+        address = gone.url + "/hook/secret"
+    assert send_one(connection, channels(address), NOW) == Later("network error: ConnectError")
+
+
+def test_an_answer_that_breaks_off_is_a_network_error(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW)
+    with receiver(lambda _: Answer(200, b"o", {"content-length": "2"})) as slack:
+        outcome = send_one(connection, channels(slack.url), NOW)
+    assert outcome == Later("network error: RemoteProtocolError")
+
+
+def test_a_huge_answer_is_not_read_to_its_end(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW)
+    with receiver(lambda _: Answer(200, b"x" * 50_000_000)) as slack:
+        outcome = send_one(connection, channels(slack.url), NOW)
+    assert isinstance(outcome, Never) and len(outcome.reason) < 300
+
+
+def test_a_private_address_is_refused_unless_it_is_allowed(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW)
+    with receiver() as slack:
+        outcome = send_one(connection, channels(slack.url, private=frozenset({"elsewhere"})), NOW)
+        assert isinstance(outcome, Never)
+        assert slack.requests == []
+    assert states(connection)[0][1] == "failed"
+
+
+def test_a_webhook_is_signed_and_keeps_its_id_when_sent_again(connection: Connection) -> None:
+    answers = iter([Answer(503), Answer(204, b"")])
+    with receiver(lambda _: next(answers)) as hook:
+        add_notifications(connection, 1, NOW, "webhook", "rule")
+        connection.execute("UPDATE alert_rule SET webhook_url = %s", [hook.url + "/in"])
+        assert isinstance(send_one(connection, channels(), NOW), Later)
+        assert send_one(connection, channels(), soon(NOW, 1)) == Sent()
+    first, second = hook.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] and first.body == second.body
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    for request in hook.requests:
+        signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+        signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert request.headers["webhook-signature"] == f"v1,{signature}"
+
+
+def test_a_webhook_removed_from_its_rule_parks_what_waits_for_it(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW, "webhook", "rule")
+    assert send_one(connection, channels(), NOW) == Never("the channel was removed")
+
+
+def test_two_workers_send_each_notification_once(connection: Connection, database: str) -> None:
+    texts = add_notifications(connection, 60, NOW)
+    with receiver() as slack:
+        given = channels(slack.url)
+
+        def worker() -> None:
+            with connect(database) as own:
+                while send_one(own, given, NOW) is not None:
+                    pass
+
+        workers = [threading.Thread(target=worker) for _ in range(4)]
+        for one in workers:
+            one.start()
+        for one in workers:
+            one.join()
+    assert sorted(request.json["text"] for request in slack.requests) == sorted(texts)
+    assert pending(connection) == 0
+
+
+def test_one_notification_that_waits_does_not_hold_up_the_next(connection: Connection) -> None:
+    add_notifications(connection, 2, NOW)
+    with receiver(lambda r: Answer(500) if r.json["text"] == "message 0" else OK) as slack:
+        outcomes = [send_one(connection, channels(slack.url), NOW) for _ in range(3)]
+    assert {type(outcome) for outcome in outcomes} == {Later, Sent, type(None)}
