@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 
 USAGE_SUMS = """count(*), count(*) FILTER (WHERE attempt = 1), count(*) FILTER (WHERE status <> 'ok'),
-    count(*) FILTER (WHERE cost_pico_usd IS NULL), count(*) FILTER (WHERE received_at - occurred_at > interval '10 min')"""
+    count(*) FILTER (WHERE cost_pico_usd IS NULL),
+    count(*) FILTER (WHERE received_at - occurred_at > interval '10 min')"""
 MONEY_SUMS = """sum(coalesce(cost_pico_usd, 0)), 0,
     coalesce(sum(cost_pico_usd) FILTER (WHERE status <> 'ok' OR superseded), 0)"""
 CLASSES = """sum(input_uncached), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(output_text),
@@ -19,8 +20,8 @@ CLASSES = """sum(input_uncached), sum(cache_read), sum(cache_write_5m), sum(cach
 PROMPT = "sum(input_uncached + cache_read + cache_write_5m + cache_write_1h + input_audio + input_image)"
 COMPLETION = "sum(output_text + output_reasoning + output_audio + output_image)"
 USAGE_COLUMNS = """calls, requests, errors, unpriced_events, late_events, retry_count, cache_hits, latency_sum_ms,
-    latency_count, input_uncached, cache_read, cache_write_5m, cache_write_1h, output_text, output_reasoning, input_audio,
-    output_audio, input_image, output_image, billed_pico_usd, adjustment_pico_usd, wasted_pico_usd,
+    latency_count, input_uncached, cache_read, cache_write_5m, cache_write_1h, output_text, output_reasoning,
+    input_audio, output_audio, input_image, output_image, billed_pico_usd, adjustment_pico_usd, wasted_pico_usd,
     response_cache_saved_pico_usd, prompt_cache_saved_pico_usd"""
 NARROW_COLUMNS = """calls, requests, errors, unpriced_events, late_events, prompt_tokens, completion_tokens,
     billed_pico_usd, adjustment_pico_usd, wasted_pico_usd"""
@@ -76,12 +77,51 @@ def _random_event(rng: random.Random, tenant_no: int, at: datetime) -> Event:
     return Event(at, tenant_no, cost, rng.choice([1, 1, 1, 3_600]), values)
 
 
-_TEXT = """provider model feature agent_id section_path run_id request_id customer_id user_id channel region service_tier
-    operation status error_type prompt_template_id prompt_template_version source reported_cost_usd tier price_entry
-    price_book_version""".split()
-_COUNTS = """retry_count input_uncached cache_read cache_write_5m cache_write_1h output_text output_reasoning input_audio
-    output_audio input_image output_image response_cache_saved_pico_usd prompt_cache_saved_pico_usd""".split()
-_FLAGS = "superseded cache_hit streaming tokens_estimated".split()
+_TEXT = (
+    "provider",
+    "model",
+    "feature",
+    "agent_id",
+    "section_path",
+    "run_id",
+    "request_id",
+    "customer_id",
+    "user_id",
+    "channel",
+    "region",
+    "service_tier",
+    "operation",
+    "status",
+    "error_type",
+    "prompt_template_id",
+    "prompt_template_version",
+    "source",
+    "reported_cost_usd",
+    "tier",
+    "price_entry",
+    "price_book_version",
+)
+_COUNTS = (
+    "retry_count",
+    "input_uncached",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output_text",
+    "output_reasoning",
+    "input_audio",
+    "output_audio",
+    "input_image",
+    "output_image",
+    "response_cache_saved_pico_usd",
+    "prompt_cache_saved_pico_usd",
+)
+_FLAGS = (
+    "superseded",
+    "cache_hit",
+    "streaming",
+    "tokens_estimated",
+)
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(_TEXT, ""),
     **dict.fromkeys(_COUNTS, 0),
@@ -110,7 +150,16 @@ def insert_raw(conn: psycopg.Connection[Any], events: list[Event]) -> None:
         for offset, event in enumerate(events):
             key = uuid.uuid4()
             received = event.occurred_at + timedelta(seconds=event.late_seconds)
-            head = [event.occurred_at, received, event.tenant_no, event.cost_pico_usd, key, str(key), offset % 2, offset]
+            head = [
+                event.occurred_at,
+                received,
+                event.tenant_no,
+                event.cost_pico_usd,
+                key,
+                str(key),
+                offset % 2,
+                offset,
+            ]
             copy.write_row([*head, *({**_DEFAULTS, **event.values}.values())])
 
 
