@@ -86,7 +86,9 @@ class PageRoute(APIRoute):
                     raise
                 return fault(request, problem.status, problem.detail, (), retry=False)
             except (RangeError, QueryRefused) as wrong:
-                return fault(request, 400, "This address asks for something that can’t be shown", (str(wrong),), retry=False)
+                return fault(
+                    request, 400, "This address asks for something that can’t be shown", (str(wrong),), retry=False
+                )
             except UnknownTenant:
                 return _not_there(request)
             except (psycopg.OperationalError, PoolTimeout, TooManyRequests) as away:

@@ -24,7 +24,13 @@ VENDOR: Final[dict[str, str]] = {
 }
 _OWN: Final = frozenset({".css", ".js", ".svg"})
 _HEADERS: Final = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
-_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".png": "image/png"}
+_TYPES: Final = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+}
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,7 +8,19 @@ from typing import Literal
 
 from services.query.pages.figures import OverviewFigures, PayrollFigures, Sums
 from services.query.pages.formats import (
-    NOTHING, THIN, Change, change, count, milliseconds, money, money_exact, per_call, percent, plural, share, short,
+    NOTHING,
+    THIN,
+    Change,
+    change,
+    count,
+    milliseconds,
+    money,
+    money_exact,
+    per_call,
+    percent,
+    plural,
+    share,
+    short,
 )  # fmt: skip
 
 Tone = Literal["spend", "neutral"]
@@ -31,7 +43,7 @@ class Card:
 
 
 def overview_cards(figures: OverviewFigures) -> tuple[Card, ...]:
-    now, before = figures.total, figures.before
+    now, before = figures.total, _measured(figures.before)
     return (
         _total(now, before),
         _calls(now, before),
@@ -46,11 +58,20 @@ def overview_cards(figures: OverviewFigures) -> tuple[Card, ...]:
     )  # fmt: skip
 
 
+def _measured(before: Sums | None) -> Sums | None:
+    """A period without calls is nothing to compare with."""
+    return before if before and before.calls else None
+
+
 def _total(now: Sums, before: Sums | None) -> Card:
-    warning = f"{count(now.unpriced_events)} {plural(now.unpriced_events, 'call')} unpriced" if now.unpriced_events else ""
+    warning = (
+        f"{count(now.unpriced_events)} {plural(now.unpriced_events, 'call')} unpriced" if now.unpriced_events else ""
+    )
     compared = change(now.cost_pico_usd, before.cost_pico_usd) if before else None
-    note = f"from {money(before.cost_pico_usd)}" if before else ""
-    return Card("cost", "Total cost", money(now.cost_pico_usd), money_exact(now.cost_pico_usd), compared, "spend", note, warning)
+    note = f"from {money(before.cost_pico_usd)}" if before else "nothing to compare with"
+    return Card(
+        "cost", "Total cost", money(now.cost_pico_usd), money_exact(now.cost_pico_usd), compared, "spend", note, warning
+    )
 
 
 def _calls(now: Sums, before: Sums | None) -> Card:
@@ -87,7 +108,7 @@ def _latency(now: Sums, before: Sums | None) -> Card:
 
 
 def _runs(figures: OverviewFigures) -> Card:
-    compared = change(figures.runs, figures.runs_before) if figures.runs_before is not None else None
+    compared = change(figures.runs, figures.runs_before) if figures.runs_before else None
     note = ""
     if figures.runs and figures.total.calls:
         note = f"{(Decimal(figures.total.calls) / figures.runs):,.1f} calls per run"
@@ -100,7 +121,7 @@ def _wasted(now: Sums) -> Card:
 
 
 def payroll_cards(figures: PayrollFigures) -> tuple[Card, ...]:
-    now, before = figures.total, figures.before
+    now, before = figures.total, _measured(figures.before)
     messages = Card("messages", "Messages", count(now.requests), f"{count(now.requests)} messages",
                     change(now.requests, before.requests) if before else None, "neutral",
                     f"{count(now.calls)} {plural(now.calls, 'call')}")  # fmt: skip

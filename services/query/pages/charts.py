@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from services.query.pages.axes import Axis, count_axis, money_axis
 from services.query.pages.colours import colour_class
@@ -31,6 +32,7 @@ class Bar:
     width: float
     height: float
     colour: str
+    running: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Chart:
             "labels": [[round(label.x, 3), label.text, label.odd] for label in self.labels],
             "titles": self.titles,
             "series": [
-                {"name": s.label, "colour": s.colour, "values": s.values, "texts": s.texts, "shares": s.shares} for s in self.series
+                {"name": s.label, "colour": s.colour, "values": s.values, "texts": s.texts, "shares": s.shares}
+                for s in self.series
             ],
             "totals": self.totals,
             "notes": self.notes,
@@ -93,7 +96,7 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
     buckets, shown = figures.buckets, figures.shown
     place = {bucket: i for i, bucket in enumerate(buckets)}
     totals, calls = [0] * len(buckets), [0] * len(buckets)
-    named = [item.key for item in figures.providers[: _SERIES_MAX if len(figures.providers) > _SERIES_MAX else None]]
+    named = [item.key for item in figures.providers if item.sums.cost_pico_usd][:_SERIES_MAX]
     values: dict[str, list[int]] = {key: [0] * len(buckets) for key in named}
     rest = [0] * len(buckets)
     for point in figures.series:
@@ -111,7 +114,10 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
     return Chart(
         kind="stack",
         axis=axis,
-        labels=_labels([bucket_label(b, shown.granularity, shown.zone) for b in buckets]),
+        labels=_labels(
+            [bucket_label(b, shown.granularity, shown.zone) for b in buckets],
+            _every(3 if len(buckets) <= 25 else 12, buckets, shown.zone) if shown.granularity == "hour" else None,
+        ),
         titles=tuple(_titles(figures, running)),
         series=tuple(series),
         totals=tuple(money(total) for total in totals),
@@ -119,7 +125,7 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
         hrefs=tuple(state.with_days(first, max(first, end)) for first, end in zip(days, last, strict=True)),
         days=tuple(day.isoformat() for day in days),
         running=running,
-        bars=tuple(_bars([s for s in series], axis.top)),
+        bars=tuple(_bars(series, axis.top, running)),
         tops=_tops(totals, axis.top) if len(buckets) <= _TOTALS_UP_TO else (),
     )
 
@@ -137,19 +143,27 @@ def _money_series(key: str, label: str, colour: str, values: Sequence[int], tota
     return Series(key, label, colour, tuple(values), tuple(money(v) if v else "" for v in values), shares)
 
 
-def _labels(texts: Sequence[str]) -> tuple[Label, ...]:
-    """Every k-th bucket is named, k so that about eight names stand in a row; every second of them leaves on a phone."""
+def _labels(texts: Sequence[str], named: Sequence[int] | None = None) -> tuple[Label, ...]:
+    """Names the buckets `named`, else every k-th, k so that about eight stand in a row; every second leaves on a phone."""
     if not texts:
         return ()
-    step = -(-len(texts) // _LABELS_WANTED)
-    named = range((len(texts) - 1) % step, len(texts), step)
+    if named is None:
+        step = -(-len(texts) // _LABELS_WANTED)
+        named = range((len(texts) - 1) % step, len(texts), step)
     crowded = len(named) > 4
     return tuple(
-        Label((i + 0.5) * 100 / len(texts), texts[i], crowded and (len(named) - 1 - n) % 2 == 1) for n, i in enumerate(named)
+        Label((i + 0.5) * 100 / len(texts), texts[i], crowded and (len(named) - 1 - n) % 2 == 1)
+        for n, i in enumerate(named)
     )
 
 
-def _bars(series: Sequence[Series], top: int) -> list[Bar]:
+def _every(hours: int, buckets: Sequence[datetime], zone: ZoneInfo) -> list[int]:
+    """Buckets that start at a round hour of the local day."""
+    local = [bucket.astimezone(zone) for bucket in buckets]
+    return [i for i, at in enumerate(local) if at.hour % hours == 0 and at.minute == 0]
+
+
+def _bars(series: Sequence[Series], top: int, running: int | None) -> list[Bar]:
     bars: list[Bar] = []
     if not series:
         return bars
@@ -160,7 +174,9 @@ def _bars(series: Sequence[Series], top: int) -> list[Bar]:
             if value:
                 height = 100 * value / top
                 heights[i] += height
-                bars.append(Bar((i + 0.5) * 100 / slots - width / 2, 100 - heights[i], width, height, one.colour))
+                bars.append(
+                    Bar((i + 0.5) * 100 / slots - width / 2, 100 - heights[i], width, height, one.colour, i == running)
+                )
     return bars
 
 
@@ -173,7 +189,7 @@ def token_chart(figures: OverviewFigures) -> Chart:
     """Tokens per hour over three days, prompts against completions."""
     points, zone = figures.hours, figures.shown.zone
     axis = count_axis(max((max(p.prompt_tokens, p.completion_tokens) for p in points), default=0))
-    names = [_hour_label(p.bucket, figures) for p in points]
+    names = [_hour_label(p.bucket, zone) for p in points]
     series = (
         _token_series("prompt", [p.prompt_tokens for p in points], points),
         _token_series("completion", [p.completion_tokens for p in points], points),
@@ -184,7 +200,7 @@ def token_chart(figures: OverviewFigures) -> Chart:
     return Chart(
         kind="lines",
         axis=axis,
-        labels=_labels(names),
+        labels=_labels(names, _every(12, [p.bucket for p in points], zone)),
         titles=tuple(titles),
         series=series,
         totals=tuple(short(p.prompt_tokens + p.completion_tokens) for p in points),
@@ -193,9 +209,10 @@ def token_chart(figures: OverviewFigures) -> Chart:
     )
 
 
-def _hour_label(at: datetime, figures: OverviewFigures) -> str:
-    local = at.astimezone(figures.shown.zone)
-    return f"{local:%a} {local:%H:%M}"
+def _hour_label(at: datetime, zone: ZoneInfo) -> str:
+    """The day at midnight, the hour at noon."""
+    local = at.astimezone(zone)
+    return f"{local:%a} {local.day}" if local.hour == 0 else f"{local:%H:%M}"
 
 
 def _token_series(name: str, values: Sequence[int], points: Sequence[Point]) -> Series:
@@ -209,6 +226,12 @@ def line_points(values: Sequence[int], top: int) -> str:
     """A polyline in a box of 100 by 100."""
     slots = len(values)
     return " ".join(f"{(i + 0.5) * 100 / slots:.2f},{100 - 100 * v / top:.2f}" for i, v in enumerate(values))
+
+
+def line_area(values: Sequence[int], top: int) -> str:
+    """The polygon under a polyline."""
+    slots = len(values) or 1
+    return f"{50 / slots:.2f},100 {line_points(values, top)} {100 - 50 / slots:.2f},100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +255,15 @@ def ring(figures: OverviewFigures) -> tuple[Slice, ...]:
     parts = [(i.key, i.key or "(none)", colour_class(i.key), i.sums.cost_pico_usd, i.sums.calls) for i in items[:5]]
     if len(items) > 5:
         others = items[5:]
-        parts.append(("", f"{len(others)} others", "c-rest", sum(i.sums.cost_pico_usd for i in others), sum(i.sums.calls for i in others)))
+        parts.append(
+            (
+                "",
+                f"{len(others)} others",
+                "c-rest",
+                sum(i.sums.cost_pico_usd for i in others),
+                sum(i.sums.calls for i in others),
+            )
+        )
     slices, offset = [], 0.0
     for key, label, colour, cost, calls in parts:
         length = float(share(cost, whole) * 100)

@@ -58,7 +58,9 @@ def navigation(principal: Principal, current: str, tenant: str | None, firing: i
         if admin_only and principal.role != "admin":
             continue
         state = PageState(path, "7d", tenant=tenant)
-        href = path if tenant is None or principal.tenant_id is not None or group else state.url().replace("&range=7d", "")
+        href = (
+            path if tenant is None or principal.tenant_id is not None or group else state.url().replace("&range=7d", "")
+        )
         groups.setdefault(group, []).append(NavLink(label, href, key, key == current, firing if key == "alerts" else 0))
     return Nav(tuple(NavGroup(title, tuple(links)) for title, links in groups.items()), principal.name)
 

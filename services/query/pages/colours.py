@@ -7,8 +7,28 @@ from typing import Final
 from zlib import crc32
 
 KNOWN: Final = frozenset(
-    "openai anthropic google mistral ollama pinecone azure bedrock cohere deepseek groq xai slack whatsapp api web email "
-    "prompt completion rest".split()
+    [
+        "openai",
+        "anthropic",
+        "google",
+        "mistral",
+        "ollama",
+        "pinecone",
+        "azure",
+        "bedrock",
+        "cohere",
+        "deepseek",
+        "groq",
+        "xai",
+        "slack",
+        "whatsapp",
+        "api",
+        "web",
+        "email",
+        "prompt",
+        "completion",
+        "rest",
+    ]
 )
 _ALIASES: Final = {
     "azure_openai": "azure", "azure-openai": "azure", "aws": "bedrock", "aws_bedrock": "bedrock", "gemini": "google",

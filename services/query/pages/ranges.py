@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 RangeName = Literal["24h", "7d", "30d", "month", "3m", "all", "custom"]
@@ -142,7 +142,7 @@ def resolve(
         return PageRange("all", span, None, _granularity(span), zone, running=True)
     else:
         raise RangeError(f"range is one of {', '.join(LABELS)}, not {name!r}")
-    return PageRange(name, span, before, _granularity(span), zone, running=True)
+    return PageRange(cast("RangeName", name), span, before, _granularity(span), zone, running=True)
 
 
 def _custom(first: date | None, last: date | None, now: datetime, zone: ZoneInfo) -> PageRange:
@@ -200,7 +200,13 @@ def bucket_label(at: datetime, granularity: Granularity, zone: ZoneInfo) -> str:
     local = at.astimezone(zone)
     if granularity == "hour":
         return f"{local:%H:%M}"
-    return f"{local:%b %Y}" if granularity == "month" else f"{local:%a} {local.day}" if granularity == "day" else f"{local.day} {local:%b}"
+    return (
+        f"{local:%b %Y}"
+        if granularity == "month"
+        else f"{local:%a} {local.day}"
+        if granularity == "day"
+        else f"{local.day} {local:%b}"
+    )
 
 
 def bucket_title(at: datetime, granularity: Granularity, zone: ZoneInfo) -> str:

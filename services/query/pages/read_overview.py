@@ -54,7 +54,9 @@ async def read_overview(
         providers=providers,
         models=models,
         agents=_named(agents, await read_labels(conn, scope.numbers)),
-        tenants=await source.compared(span, before, "tenant_id") if scope.tenant is None and len(scope.readable) > 1 else (),
+        tenants=await source.compared(span, before, "tenant_id")
+        if scope.tenant is None and len(scope.readable) > 1
+        else (),
         features=await source.compared(span, before, "feature"),
         customers=await source.groups(span, "customer_id") if with_customers else (),
         hours=hours,

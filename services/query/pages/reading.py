@@ -20,8 +20,26 @@ from services.query.read.question import CostAnswer, CostQuery, Figure
 
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
 
-FULL = ("cost_usd", "calls", "requests", "errors", "prompt_tokens", "completion_tokens", "wasted_cost_usd", "latency_ms_avg")
-NARROW = ("cost_usd", "calls", "requests", "prompt_tokens", "completion_tokens")
+FULL = (
+    "cost_usd",
+    "calls",
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "wasted_cost_usd",
+    "latency_ms_avg",
+)
+NARROW = (
+    "cost_usd",
+    "calls",
+    "requests",
+    "prompt_tokens",
+    "completion_tokens",
+    "unpriced_events",
+    "wasted_cost_usd",
+    "errors",
+)
 GROUPS_MAX = 200
 
 
@@ -35,7 +53,12 @@ class Source:
     filters: Filters = ()
 
     async def _ask(
-        self, span: Span, group_by: tuple[str, ...], measures: tuple[str, ...], granularity: Granularity | None, limit: int
+        self,
+        span: Span,
+        group_by: tuple[str, ...],
+        measures: tuple[str, ...],
+        granularity: Granularity | None,
+        limit: int,
     ) -> CostAnswer:
         query = CostQuery(
             tenants=self.tenants,
@@ -63,7 +86,8 @@ class Source:
         group_by = (dimension,) if sub is None else (dimension, sub)
         answer = await self._ask(span, group_by, measures, None, GROUPS_MAX)
         return tuple(
-            Item(row.dimensions[dimension], _sums(row.figures), sub=row.dimensions[sub] if sub else "") for row in answer.rows
+            Item(row.dimensions[dimension], _sums(row.figures), sub=row.dimensions[sub] if sub else "")
+            for row in answer.rows
         )
 
     async def compared(self, now: Span, before: Span | None, dimension: str) -> tuple[Item, ...]:
@@ -83,10 +107,15 @@ class Source:
         answer = await self._ask(span, group_by, NARROW, granularity, 20_000)
         buckets = list(dict.fromkeys(_utc(row.bucket) for row in answer.rows))
         if not buckets:
-            _, whole = await Source(self.conn, self.tenants, self.zone).series(span, granularity, None) if dimension else ((), ())
+            _, whole = (
+                await Source(self.conn, self.tenants, self.zone).series(span, granularity, None)
+                if dimension
+                else ((), ())
+            )
             buckets = [point.bucket for point in whole]
         points = (
-            Point(_utc(row.bucket), row.dimensions.get(dimension or "", ""), *_point(row.figures)) for row in answer.rows
+            Point(_utc(row.bucket), row.dimensions.get(dimension or "", ""), *_point(row.figures))
+            for row in answer.rows
         )
         return tuple(buckets), tuple(p for p in points if p.calls or p.cost_pico_usd or not dimension)
 
@@ -119,7 +148,7 @@ def _sums(figures: dict[str, Figure], unpriced_events: int = 0, late_events: int
         prompt_tokens=int(figures["prompt_tokens"] or 0),
         completion_tokens=int(figures["completion_tokens"] or 0),
         wasted_pico_usd=_pico(figures.get("wasted_cost_usd")),
-        unpriced_events=unpriced_events,
+        unpriced_events=unpriced_events or int(figures.get("unpriced_events") or 0),
         late_events=late_events,
         latency_ms_avg=Decimal(str(latency)) if latency is not None else None,
     )
@@ -138,7 +167,9 @@ async def read_oldest(conn: AsyncConnection[Any], tenants: tuple[int, ...] | Non
     return row[0] if row else None
 
 
-async def count_runs(conn: AsyncConnection[Any], span: Span, tenants: tuple[int, ...] | None, agent_id: str | None) -> int:
+async def count_runs(
+    conn: AsyncConnection[Any], span: Span, tenants: tuple[int, ...] | None, agent_id: str | None
+) -> int:
     """Runs that started in the span."""
     cursor = await conn.execute(
         """
@@ -150,7 +181,12 @@ async def count_runs(conn: AsyncConnection[Any], span: Span, tenants: tuple[int,
               AND NOT EXISTS (SELECT FROM run_base AS e WHERE e.tenant_no = r.tenant_no AND e.run_id = r.run_id
                               AND e.started_at < %(start)s)) AS started
         """,
-        {"start": span.start, "end": span.end, "tenants": list(tenants) if tenants is not None else None, "agent": agent_id},
+        {
+            "start": span.start,
+            "end": span.end,
+            "tenants": list(tenants) if tenants is not None else None,
+            "agent": agent_id,
+        },
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0

@@ -45,7 +45,9 @@ def asked_of(request: Request, default: RangeName) -> Asked:
     if known[name] != "custom":
         first = last = None
     filters = tuple((key, query[key]) for key in FILTERS if key in query)
-    if any(len(value) > VALUE_LENGTH_MAX or "\x00" in value for _, value in (*filters, ("tenant", query.get("tenant", "")))):
+    if any(
+        len(value) > VALUE_LENGTH_MAX or "\x00" in value for _, value in (*filters, ("tenant", query.get("tenant", "")))
+    ):
         raise RangeError(f"a filter has at most {VALUE_LENGTH_MAX} characters")
     return Asked(query.get("tenant"), known[name], first, last, filters)
 

@@ -6,19 +6,22 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 from psycopg import AsyncConnection
 
 from services.contracts.keys import Principal
 from services.query.auth import Reader
 from services.query.pages import assets
-from services.query.pages.answers import PageRoute, fragment, is_poll, page
+from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, page
 from services.query.pages.chrome import navigation
-from services.query.pages.links import segment
+from services.query.pages.links import PageState, segment
 from services.query.pages.overview import overview_page
+from services.query.pages.payroll import payroll_page
 from services.query.pages.read_overview import read_overview
+from services.query.pages.read_payroll import read_payroll
 from services.query.pages.reading import count_firing, read_oldest, read_tenants
 from services.query.pages.request import asked_of
-from services.query.pages.scope import Scope, scope_for
+from services.query.pages.scope import Scope, UnknownTenant, scope_for
 from services.query.pages.signin import sign_in_page
 from services.query.parts import parts_of
 from services.query.read.session import reading
@@ -56,7 +59,50 @@ async def overview(request: Request, principal: Reader) -> Response:
     state = asked.state(request.url.path, tenant=scope.tenant_id if principal.tenant_id is None else None)
     view = overview_page(figures, state, scope.names)
     context: dict[str, object] = {**around, "page": view}
-    return fragment(request, "overview_figures.html", context) if is_poll(request) else page(request, "overview.html", context)
+    return (
+        fragment(request, "overview_figures.html", context)
+        if is_poll(request)
+        else page(request, "overview.html", context)
+    )
+
+
+@pages.get("/usage")
+async def usage(request: Request, principal: Reader) -> Response:
+    """Chooses the tenant: the only one there is, the one asked for, or a list to pick from."""
+    parts = parts_of(request)
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant"))
+        around = await surroundings(conn, principal, scope, "usage", parts.clock())
+    only = scope.tenant or (scope.readable[0] if len(scope.readable) == 1 else None)
+    if only is not None:
+        kept = "&".join(part for part in request.url.query.split("&") if part and not part.startswith("tenant="))
+        return RedirectResponse(f"/usage/{segment(only.tenant_id)}" + (f"?{kept}" if kept else ""), 303, PAGE_HEADERS)
+    tenants = [
+        {"tenant_id": t.tenant_id, "name": t.name, "zone": t.zone.key, "path": segment(t.tenant_id)}
+        for t in scope.readable
+    ]
+    return page(request, "usage.html", {**around, "tenants": tenants})
+
+
+@pages.get("/usage/{tenant_id:path}")
+async def payroll(request: Request, tenant_id: str, principal: Reader) -> Response:
+    parts = parts_of(request)
+    asked, now = asked_of(request, "30d"), parts.clock()
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), tenant_id)
+        if scope.tenant is None:
+            raise UnknownTenant(tenant_id)
+        oldest = await read_oldest(conn, scope.numbers)
+        figures = await read_payroll(conn, scope.tenant, asked.resolve(now, scope, oldest), now)
+        around = await surroundings(conn, principal, scope, "usage", now)
+    state = PageState(f"/usage/{segment(tenant_id)}", asked.range_name, None, asked.first_day, asked.last_day)
+    view = payroll_page(figures, state, scope.names, has_events=oldest is not None)
+    context: dict[str, object] = {**around, "page": view}
+    return (
+        fragment(request, "payroll_figures.html", context)
+        if is_poll(request)
+        else page(request, "payroll.html", context)
+    )
 
 
 router = APIRouter()

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from services.query.pages.colours import colour_class
 from services.query.pages.figures import Item, Sums
-from services.query.pages.formats import Change, change, count, money, percent, per_call, share
+from services.query.pages.formats import Change, change, count, money, per_call, percent, share
 
 UNNAMED = "(none)"
 
@@ -23,6 +23,7 @@ class Row:
     href: str
     colour: str
     cost: int
+    unpriced: int
     calls: int
     requests: int
     tokens: int
@@ -64,6 +65,7 @@ def _row(item: Item, whole: Sums, greatest: int, href: str, colour: str, by: Cal
         href=href,
         colour=colour,
         cost=sums.cost_pico_usd,
+        unpriced=sums.unpriced_events,
         calls=sums.calls,
         requests=sums.requests,
         tokens=sums.total_tokens,

@@ -56,5 +56,7 @@ def scope_for(principal: Principal, tenants: Sequence[Tenant], asked: str | None
         if tenant is None and (asked or not principal.tenant_id):
             raise UnknownTenant(picked)
         # A tenant's own key may be older than its first event: then there is nothing to show, which is not an error.
-        return Scope(readable, tenant, (tenant.tenant_no,) if tenant else (), tenant.zone if tenant else ZoneInfo("UTC"))
+        return Scope(
+            readable, tenant, (tenant.tenant_no,) if tenant else (), tenant.zone if tenant else ZoneInfo("UTC")
+        )
     return Scope(readable, None, None, ZoneInfo("UTC"))

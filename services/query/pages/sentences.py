@@ -40,12 +40,17 @@ def overview_sentence(figures: OverviewFigures) -> Sentence:
     if before is None:
         return (*start, Words(f", by {count(total.calls)} {plural(total.calls, 'call')}."))
     if not before.cost_pico_usd:
-        return (*start, Words("; there was nothing to compare with before." if not before.calls else "; before it cost nothing."))
+        return (
+            *start,
+            Words("; there was nothing to compare with before." if not before.calls else "; before it cost nothing."),
+        )
     delta = total.cost_pico_usd - before.cost_pico_usd
     if abs(delta) <= _SAME_WITHIN * before.cost_pico_usd:
         return (*start, Words(", about as much as "), Words(f"{before_words(shown)}."))
     compared = change(total.cost_pico_usd, before.cost_pico_usd)
-    more = Words(f"{compared.plain} more" if delta > 0 else f"{compared.plain} less", "alarm" if delta > 0 else "relief")
+    more = Words(
+        f"{compared.plain} more" if delta > 0 else f"{compared.plain} less", "alarm" if delta > 0 else "relief"
+    )
     if delta > 0 and total.cost_pico_usd >= 10 * before.cost_pico_usd:
         more = Words(f"{compared.plain} as much", "alarm")
     link = " as " if more.text.endswith("as much") else " than "
@@ -62,7 +67,11 @@ def _cause(features: Sequence[Item], delta: int) -> Sentence:
     if abs(by) < _EXPLAINS_AT_LEAST * abs(delta):
         return (Words(" No single feature explains it."),)
     lead = (Words(" "), Words(item.key, "link", item.key))
-    of_it = f" explains {money(abs(by))} of the {money(abs(delta))}" if abs(by) < abs(delta) else f" alone moved by {money(abs(by))}"
+    of_it = (
+        f" explains {money(abs(by))} of the {money(abs(delta))}"
+        if abs(by) < abs(delta)
+        else f" alone moved by {money(abs(by))}"
+    )
     why = _why(item, grew=delta > 0)
     return (*lead, Words(f"{of_it}: {why}." if why else f"{of_it}."))
 
@@ -95,7 +104,12 @@ def payroll_sentence(figures: PayrollFigures) -> Sentence:
     if not agents:
         who = f"{figures.tenant_id} has no agents; its calls cost "
     total = sum(item.sums.cost_pico_usd for item in agents) if agents else figures.total.cost_pico_usd
-    return (Words(who), Words(money(total), "strong"), Words(f" {period_words(figures.shown)}."), *_budget_words(figures))
+    return (
+        Words(who),
+        Words(money(total), "strong"),
+        Words(f" {period_words(figures.shown)}."),
+        *_budget_words(figures),
+    )
 
 
 def _budget_words(figures: PayrollFigures) -> Iterable[Words]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pricing.money import usd_string
 from services.query.pages import formats
-from services.query.pages.charts import line_points
+from services.query.pages.charts import line_area, line_points
 
 _HERE = Path(__file__).resolve().parent.parent
 STATIC = _HERE / "static"
@@ -24,7 +24,7 @@ TEMPLATES = _HERE / "templates"
 def script_json(data: object) -> Markup:
     """JSON that can't end the script element it stands in."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True)
-    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026").replace(">", "\\u003e"))  # noqa: S704  # nosec B704
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026").replace(">", "\\u003e"))  # nosec B704
 
 
 @cache
@@ -44,7 +44,11 @@ def moment(at: datetime | None, zone: object = None) -> str:
 
 def make_templates() -> Environment:
     env = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters.update(
         money=formats.money,
@@ -57,7 +61,7 @@ def make_templates() -> Environment:
         script_json=script_json,
         moment=moment,
     )
-    env.globals.update(line_points=line_points, asset=asset)
+    env.globals.update(line_points=line_points, line_area=line_area, asset=asset)
     return env
 
 

@@ -65,7 +65,6 @@ function option(holder, data) {
   const font = { fontFamily: token("--font"), fontSize: 11, color: token("--ink-3") };
   return {
     animation: false,
-    aria: { enabled: false, decal: { show: false } },
     textStyle: font,
     grid: { left: narrow ? 44 : 52, right: 8, top: 22, bottom: 26 },
     tooltip: {
@@ -100,7 +99,6 @@ function option(holder, data) {
 }
 
 function bars(data, token) {
-  const hatch = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [3, 3], rotation: -Math.PI / 4, color: token("--hatch"), symbolSize: 1 };
   const parts = data.series.map((one) => ({
     type: "bar",
     name: one.name,
@@ -108,8 +106,8 @@ function bars(data, token) {
     barWidth: "64%",
     cursor: "pointer",
     emphasis: { disabled: true },
-    itemStyle: { color: colour(one.colour), borderColor: token("--panel"), borderWidth: data.titles.length > 40 ? 0 : 0.5 },
-    data: one.values.map((value, index) => (index === data.running ? { value, itemStyle: { decal: hatch } } : value)),
+    itemStyle: { color: colour(one.colour), borderRadius: 2, borderColor: token("--panel"), borderWidth: data.titles.length > 40 ? 0 : 1 },
+    data: one.values.map((value, index) => (index === data.running ? { value, itemStyle: { color: hatched(colour(one.colour), token("--hatch")) } } : value)),
   }));
   if (data.tops) {
     const sums = data.titles.map((_, index) => data.series.reduce((sum, one) => sum + one.values[index], 0));
@@ -126,6 +124,25 @@ function bars(data, token) {
     });
   }
   return parts;
+}
+
+// The incomplete bucket: its colour under diagonal lines, as in the drawing.
+function hatched(ground, line) {
+  const size = 8;
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = size;
+  const pen = tile.getContext("2d");
+  pen.fillStyle = ground;
+  pen.fillRect(0, 0, size, size);
+  pen.strokeStyle = line;
+  pen.lineWidth = 3;
+  for (const shift of [-size, 0, size]) {
+    pen.beginPath();
+    pen.moveTo(shift, size);
+    pen.lineTo(shift + size, 0);
+    pen.stroke();
+  }
+  return { image: tile, repeat: "repeat" };
 }
 
 function lines(data) {
