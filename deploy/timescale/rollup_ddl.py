@@ -82,7 +82,12 @@ def date_bin(level: Level, column: str = "bucket") -> str:
 def plain_level(rollup: Rollup, level: Level) -> list[str]:
     """Table and view of a level on plain PostgreSQL."""
     table, below = f"{rollup.view(level)}_mat", rollup.view(rollup.levels[rollup.levels.index(level) - 1])
-    columns = ["bucket timestamptz NOT NULL", "tenant_no integer NOT NULL", *_dimension_columns(rollup), *_measure_columns(rollup)]
+    columns = [
+        "bucket timestamptz NOT NULL",
+        "tenant_no integer NOT NULL",
+        *_dimension_columns(rollup),
+        *_measure_columns(rollup),
+    ]
     watermark = f"(SELECT {date_bin(level, 'materialized_through')} FROM rollup_state)"
     names = ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
     return [
@@ -116,5 +121,3 @@ def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
     for level in rollup.levels[1:]:
         statements += [timescale_level(rollup, level)] if timescale else plain_level(rollup, level)
     return statements
-
-

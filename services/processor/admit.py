@@ -110,7 +110,9 @@ def _long_or_nul(column: pa.ChunkedArray, characters_max: int) -> Mask:
 def _has_nul(column: pa.ChunkedArray) -> bool:
     # Scanning the raw data buffer is far cheaper than matching row by row; slices may show a neighbour's byte, which
     # only costs the exact match.
-    return any(b"\x00" in memoryview(data).tobytes() for data in (c.buffers()[2] for c in column.chunks) if data is not None)
+    return any(
+        b"\x00" in memoryview(data).tobytes() for data in (c.buffers()[2] for c in column.chunks) if data is not None
+    )
 
 
 def _outside(column: pa.ChunkedArray, low: int, high: int) -> Mask:

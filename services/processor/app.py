@@ -38,8 +38,12 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.processor_instance or None,
     )
-    app.transport = LedgerTransport(app.conf.broker_consumer, app, claim=worker.claim, ledger_topic=settings.usage_topic)
-    events = app.topic(settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    app.transport = LedgerTransport(
+        app.conf.broker_consumer, app, claim=worker.claim, ledger_topic=settings.usage_topic
+    )
+    events = app.topic(
+        settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
 
     async def apply(stream: Any) -> None:  # noqa: ANN401
         try:

@@ -82,5 +82,7 @@ class Decoded:
         self.payloads = [self.payloads[row] for row in rows.to_pylist()]
 
     def place(self, row: int) -> Place:
-        at = {name: self.table.column(name)[row].as_py() for name in ("kafka_partition", "kafka_offset", "message_index")}
+        at = {
+            name: self.table.column(name)[row].as_py() for name in ("kafka_partition", "kafka_offset", "message_index")
+        }
         return Place(at["kafka_partition"], at["kafka_offset"], at["message_index"])

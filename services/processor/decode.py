@@ -100,7 +100,9 @@ def _origin_columns(places: list[tuple[Message, int]]) -> _Origins:
     )
 
 
-def _with_origin(table: pa.Table, partition: np.ndarray, offset: np.ndarray, received: np.ndarray, index: np.ndarray) -> pa.Table:
+def _with_origin(
+    table: pa.Table, partition: np.ndarray, offset: np.ndarray, received: np.ndarray, index: np.ndarray
+) -> pa.Table:
     received_at = pa.array(received).cast(pa.timestamp("us", "UTC"))
     for name, column in (
         ("kafka_partition", pa.array(partition)),

@@ -45,8 +45,12 @@ def identify(decoded: Decoded) -> None:
     keys = [event_key(event_id) for event_id in ids]
     hashes = b"".join([content_hash(payload) for payload in decoded.payloads])
     content = np.frombuffer(hashes, dtype=np.int64)
-    key_column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(b"".join(keys))])
-    decoded.table = decoded.table.append_column("event_key", key_column).append_column("content_hash", pa.array(content))
+    key_column = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(b"".join(keys))]
+    )
+    decoded.table = decoded.table.append_column("event_key", key_column).append_column(
+        "content_hash", pa.array(content)
+    )
     if len(set(keys)) < len(keys):
         _drop_repeats(decoded, keys, content)
 

@@ -8,7 +8,9 @@ EVENTS = Counter("spendstream_processor_events_total", "Events by what became of
 DEAD = Counter("spendstream_processor_dead_events_total", "Dead-lettered events by reason.", ["reason"])
 FLUSH_SECONDS = Histogram("spendstream_processor_flush_seconds", "Time of a flush by stage.", ["stage"])
 FLUSH_EVENTS = Histogram(
-    "spendstream_processor_flush_events", "Events in a flush.", buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 40_000)
+    "spendstream_processor_flush_events",
+    "Events in a flush.",
+    buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 40_000),
 )
 LAG = Gauge("spendstream_processor_lag_messages", "Messages of an owned partition not yet applied.", ["partition"])
 REFRESHED = Counter("spendstream_processor_refreshed_buckets_total", "Rollup buckets rebuilt.", ["level"])

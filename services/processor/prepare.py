@@ -68,12 +68,16 @@ def encode(decoded: Decoded) -> Flush:
     if not len(table):
         return Flush(decoded)
     folded, touched_runs = fold(table), runs(table)
-    minutes = np.unique(np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64) // 60_000_000 * 60_000_000)
+    minutes = np.unique(
+        np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64) // 60_000_000 * 60_000_000
+    )
     return Flush(
         decoded,
         identities=to_copy(table, IDENTITY_COLUMNS),
         events=to_copy(table, EVENT_COLUMNS),
-        rollups={r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])},
+        rollups={
+            r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])
+        },
         runs=to_copy(touched_runs, RUN_COLUMNS) if len(touched_runs) else b"",
         minutes=tuple(minutes.tolist()),
         touched=_touched(folded[USAGE.base_table]),

@@ -45,7 +45,9 @@ class Progress:
 
     def _report_one(self, connection: psycopg.Connection, partition: int) -> int:
         seen = connection.execute("SELECT clock_timestamp()").fetchone()
-        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._stream.topic, partition), timeout=_TIMEOUT_SECONDS)
+        _, end = self._consumer.get_watermark_offsets(
+            TopicPartition(self._stream.topic, partition), timeout=_TIMEOUT_SECONDS
+        )
         values = {
             "end": end,
             "seen_at": seen[0] if seen else None,

@@ -144,7 +144,8 @@ def _rebuild_timescale(connection: psycopg.Connection, buckets: list[datetime], 
     for rollup, level in _levels():
         for start, end in _ranges(_starts(buckets, level), LEVEL_SECONDS[level]):
             connection.execute(
-                "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)", (rollup.view(level), start, end)
+                "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)",
+                (rollup.view(level), start, end),
             )
         REFRESHED.labels(level).inc(len(_starts(buckets, level)))
     if ids:
@@ -161,4 +162,3 @@ def _ranges(starts: list[datetime], seconds: int) -> list[tuple[datetime, dateti
         else:
             ranges.append((start, start + width))
     return ranges
-

@@ -84,7 +84,9 @@ class Store:
     def connection(self) -> psycopg.Connection:
         """The worker's connection, opened when it is missing; autocommit, UTC."""
         if self._connection is None or self._connection.closed:
-            connection = psycopg.connect(self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor")
+            connection = psycopg.connect(
+                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor"
+            )
             for stage in STAGES:
                 connection.execute(stage)
             self._connection = connection
@@ -217,7 +219,9 @@ def _refuse_gaps(spans: Mapping[int, Span], next_offsets: Mapping[int, int]) -> 
     for partition, span in spans.items():
         missing = span.first_offset - next_offsets[partition]
         if missing > 0:
-            raise Crash(f"{missing} messages of partition {partition} are missing before {span.first_offset}: reading again")
+            raise Crash(
+                f"{missing} messages of partition {partition} are missing before {span.first_offset}: reading again"
+            )
 
 
 # SQLSTATE classes that pass: connection lost, deadlock and serialization, resources (a full disk too), lock not available,

@@ -36,5 +36,7 @@ class Tenants:
                 "ON CONFLICT (tenant_id) DO NOTHING",
                 (tenant_ids,),
             )
-            rows = connection.execute("SELECT tenant_id, tenant_no FROM tenant WHERE tenant_id = ANY(%s)", (tenant_ids,))
+            rows = connection.execute(
+                "SELECT tenant_id, tenant_no FROM tenant WHERE tenant_id = ANY(%s)", (tenant_ids,)
+            )
             self._known.update(dict(rows.fetchall()))

@@ -1,0 +1,248 @@
+"""One flush, one transaction; each event once; the same numbers at every level on both stores."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import pricing
+from pricing.book import load_book
+from pricing.entries import PriceBook
+from services.contracts.errors import Crash
+from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.processor.batch import DeadEvent, Message
+from services.processor.ledger import Stream
+from services.processor.prepare import prepare
+from services.processor.refresher import Refresher
+from services.processor.store import Applied, Store
+from services.processor.tenants import Tenants
+from tests.ledger import Books, books
+
+PICO = Decimal(10**12)
+LEVELS = ("minute", "15m", "hour", "day")
+
+
+class Harness:
+    """A store on a stream of its own, fed by hand."""
+
+    def __init__(self, dsn: str, book: PriceBook) -> None:
+        self.dsn = dsn
+        self.book = book
+        self.stream = Stream("cluster", uuid.uuid4().hex, uuid.uuid4().hex)
+        self.dead: list[DeadEvent] = []
+        self.store = self.new_store()
+        self.tenants = Tenants(dsn)
+        self.store.claim({0, 1})
+        self.offsets = {0: 0, 1: 0}
+
+    def new_store(self) -> Store:
+        return Store(self.dsn, self.stream, self.dead.extend, sleep=lambda _: None)
+
+    def message(self, batch: usage_pb2.UsageBatch, received: datetime, partition: int = 0) -> Message:
+        offset = self.offsets[partition]
+        self.offsets[partition] += 1
+        return Message(partition, offset, int(received.timestamp() * 1e6), batch.SerializeToString(deterministic=True))
+
+    def apply(self, *messages: Message, store: Store | None = None) -> Applied:
+        return (store or self.store).apply(prepare(messages, self.book, self.tenants.numbers))
+
+    def one(self, query: str, *values: object) -> tuple[object, ...]:
+        with psycopg.connect(self.dsn) as connection:
+            row = connection.execute(query, values).fetchone()
+            assert row is not None
+            return tuple(row)
+
+    def refresh(self, now: datetime) -> None:
+        refresher = Refresher(self.dsn, close_after_seconds=120)
+        refresher.run_once(now)
+        refresher.close()
+
+    def costs_by_level(self, tenants: Sequence[str]) -> dict[str, Decimal]:
+        """USD at each level once what waits is refreshed."""
+        self.refresh(datetime.now(UTC))
+        numbers = list(self.tenants.numbers(tenants).values())
+        found = {}
+        for level in LEVELS:
+            query = f"SELECT coalesce(sum(billed_pico_usd), 0) FROM usage_{level} WHERE tenant_no = ANY(%s)"
+            found[level] = Decimal(str(self.one(query, numbers)[0])) / PICO
+        raw = "SELECT coalesce(sum(cost_pico_usd), 0) FROM usage_event WHERE tenant_no = ANY(%s)"
+        return found | {"raw": Decimal(str(self.one(raw, numbers)[0])) / PICO}
+
+
+@pytest.fixture(scope="module")
+def book() -> PriceBook:
+    return load_book(Path(pricing.__file__).with_name("price_book.yaml"))
+
+
+@pytest.fixture
+def harness(storage: str, book: PriceBook) -> Iterator[Harness]:
+    built = Harness(storage, book)
+    yield built
+    built.store.close()
+
+
+@pytest.fixture
+def own(request: pytest.FixtureRequest) -> Callable[..., Books]:
+    """Books whose tenants are this test's alone."""
+    name = uuid.uuid4().hex[:8]
+    return lambda **options: books(11, tenants=(f"a-{name}", f"b-{name}"), **options)
+
+
+def test_every_level_equals_plain_arithmetic_before_and_after_refresh(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own(span=timedelta(days=3))
+    for batch in producer.batches(3000):
+        assert harness.apply(harness.message(batch, producer.now)).duplicate == 0
+    wanted = dict.fromkeys((*LEVELS, "raw"), producer.cost_usd)
+    harness.refresh(producer.now)
+    assert harness.costs_by_level(producer.tenants) == wanted
+    late = usage_pb2.UsageBatch(
+        events=[producer.event(producer.tenants[0], producer.now - timedelta(days=2)) for _ in range(7)]
+    )
+    harness.apply(harness.message(late, producer.now))
+    harness.refresh(producer.now)
+    assert harness.costs_by_level(producer.tenants) == dict.fromkeys((*LEVELS, "raw"), producer.cost_usd)
+    assert harness.one("SELECT count(*) FROM dirty_bucket") == (0,)
+
+
+def test_late_events_into_a_closed_bucket_mark_it_until_it_is_rebuilt(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    harness.refresh(producer.now)
+    at = producer.now - timedelta(days=1)
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[producer.event(producer.tenants[0], at)]), producer.now))
+    marked = harness.one("SELECT min(bucket), count(*) FROM dirty_bucket")
+    assert marked == (at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0), 1)
+    harness.refresh(producer.now)
+    assert harness.one("SELECT count(*) FROM dirty_bucket") == (0,)
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+
+
+def test_the_same_messages_again_change_nothing(harness: Harness, own: Callable[..., Books]) -> None:
+    producer = own()
+    message = harness.message(next(producer.batches(200)), producer.now)
+    assert harness.apply(message).counted == 200
+    assert harness.apply(message) == Applied(0, 0, 0, 0)
+
+
+def test_an_event_sent_again_counts_once_whatever_partition_and_batch(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    batch = next(producer.batches(200))
+    harness.apply(harness.message(batch, producer.now))
+    again = harness.apply(harness.message(batch, producer.now + timedelta(days=1), partition=1))
+    assert again == Applied(counted=0, duplicate=200)
+    mixed = usage_pb2.UsageBatch(events=[*batch.events[:3], producer.event(producer.tenants[0])])
+    assert harness.apply(harness.message(mixed, producer.now)) == Applied(counted=1, duplicate=3)
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+    assert harness.one(
+        "SELECT sum(counted), sum(duplicate) FROM ledger WHERE topic_id = %s", harness.stream.topic_id
+    ) == (201, 203)
+
+
+def test_the_same_id_with_another_time_or_content_is_a_conflict_and_the_first_stays(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    event = producer.event(producer.tenants[0])
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[event]), producer.now))
+    moved = usage_pb2.UsageEvent()
+    moved.CopyFrom(event)
+    moved.occurred_at.seconds -= 86_400
+    assert harness.apply(harness.message(usage_pb2.UsageBatch(events=[moved]), producer.now)).dead == 1
+    assert [dead.reason for dead in harness.dead] == ["conflict"]
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+
+
+def test_events_outside_the_window_are_kept_apart_with_their_bytes(harness: Harness, own: Callable[..., Books]) -> None:
+    producer = own()
+    inside = producer.event(producer.tenants[0], producer.now - timedelta(days=34, hours=23))
+    outside = own().event(producer.tenants[0], producer.now - timedelta(days=35, seconds=1))
+    ahead = own().event(producer.tenants[1], producer.now + timedelta(minutes=5, seconds=1))
+    ahead.event_id = "ahead"
+    applied = harness.apply(harness.message(usage_pb2.UsageBatch(events=[inside, outside, ahead]), producer.now))
+    assert applied == Applied(counted=1, quarantined=2)
+    kept = harness.one(
+        "SELECT payload FROM quarantined_event WHERE event_id = 'ahead' AND tenant_id = %s", producer.tenants[1]
+    )
+    assert kept == (ahead.SerializeToString(deterministic=True),)
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+
+
+def test_an_unpriced_event_is_counted_and_not_zero(harness: Harness, own: Callable[..., Books]) -> None:
+    producer = own()
+    event = producer.event(producer.tenants[0])
+    unknown = usage_pb2.UsageEvent()
+    unknown.CopyFrom(event)
+    unknown.event_id, unknown.model = "unknown", "no-such-model"
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[event, unknown]), producer.now))
+    number = harness.tenants.numbers([producer.tenants[0]])[producer.tenants[0]]
+    assert harness.one("SELECT sum(calls), sum(unpriced_events) FROM usage_minute WHERE tenant_no = %s", number) == (
+        2,
+        1,
+    )
+    assert harness.one(
+        "SELECT cost_pico_usd FROM usage_event WHERE tenant_no = %s AND event_id = 'unknown'", number
+    ) == (None,)
+
+
+def test_a_worker_that_lost_its_partition_writes_nothing(harness: Harness, own: Callable[..., Books]) -> None:
+    producer = own()
+    successor = harness.new_store()
+    assert successor.claim({0, 1}) == {0: 0, 1: 0}
+    with pytest.raises(Crash, match="taken over"):
+        harness.apply(harness.message(next(producer.batches(10)), producer.now))
+    assert harness.costs_by_level(producer.tenants)["raw"] == 0
+    successor.close()
+
+
+def test_missing_messages_crash_instead_of_being_skipped(harness: Harness, own: Callable[..., Books]) -> None:
+    producer = own()
+    harness.offsets[0] = 3
+    with pytest.raises(Crash, match="3 messages of partition 0 are missing"):
+        harness.apply(harness.message(next(producer.batches(10)), producer.now))
+
+
+def test_a_recreated_topic_is_refused_until_adopted(harness: Harness) -> None:
+    recreated = Store(harness.dsn, Stream("cluster", uuid.uuid4().hex, harness.stream.topic), harness.dead.extend)
+    with pytest.raises(Crash, match="an operator must adopt it"):
+        recreated.claim({0})
+    recreated.close()
+
+
+def test_a_connection_lost_in_mid_work_is_opened_again_and_the_flush_repeated(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    harness.apply(harness.message(next(producer.batches(10)), producer.now))
+    pid = harness.store.connection().info.backend_pid
+    harness.one("SELECT pg_terminate_backend(%s)", pid)
+    harness.apply(harness.message(next(producer.batches(10)), producer.now))
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+
+
+def test_runs_hold_their_calls_their_span_and_the_agent_of_their_first_call(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    tenant = producer.tenants[0]
+    second, first = (producer.event(tenant, producer.now - timedelta(minutes=m)) for m in (1, 9))
+    second.run_id = first.run_id = "r"
+    second.section_path, first.section_path = "agent:cassie", "agent:dexter/tool:x"
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[second]), producer.now))
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[first]), producer.now, partition=1))
+    number = harness.tenants.numbers([tenant])[tenant]
+    row = harness.one(
+        "SELECT agent_id, started_at, ended_at, calls, billed_pico_usd FROM run WHERE tenant_no = %s", number
+    )
+    assert row[:4] == ("dexter", first.occurred_at.ToDatetime(UTC), second.occurred_at.ToDatetime(UTC), 2)
+    assert Decimal(str(row[4])) / PICO == producer.cost_usd

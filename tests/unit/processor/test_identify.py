@@ -1,0 +1,54 @@
+"""Identity: which events are the same."""
+
+from __future__ import annotations
+
+import uuid
+
+from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.processor.batch import Decoded, Message, Place
+from services.processor.decode import decode
+from services.processor.identify import event_key, identify
+from tests.ledger import books
+
+
+def decoded_of(*events: usage_pb2.UsageEvent) -> Decoded:
+    return decode([Message(0, 1, 0, usage_pb2.UsageBatch(events=events).SerializeToString(deterministic=True))])
+
+
+def test_a_version_7_uuid_is_its_own_key() -> None:
+    ordered = uuid.UUID("0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee")
+    assert event_key(str(ordered)) == ordered.bytes
+
+
+def test_any_other_id_is_hashed_and_never_looks_like_a_version_7_uuid() -> None:
+    for event_id in ("x", str(uuid.uuid4()), "0199AAAA-BBBB-7CCC-8DDD-EEEEEEEEEEEE", "é" * 200):
+        assert uuid.UUID(bytes=event_key(event_id)).version == 8
+
+
+def test_the_same_event_twice_in_a_flush_is_kept_once() -> None:
+    event = books().event("acme")
+    decoded = decoded_of(event, event)
+    identify(decoded)
+    assert len(decoded.table) == 1
+    assert decoded.repeats == [Place(0, 1, 1)]
+
+
+def test_the_same_id_with_other_content_keeps_the_first_and_buries_the_later() -> None:
+    event = books().event("acme")
+    other = usage_pb2.UsageEvent()
+    other.CopyFrom(event)
+    other.usage.output_text += 1
+    decoded = decoded_of(event, other)
+    identify(decoded)
+    assert decoded.payloads == [event.SerializeToString(deterministic=True)]
+    assert [(dead.reason, dead.place.index) for dead in decoded.dead] == [("conflict", 1)]
+
+
+def test_the_same_id_of_two_tenants_is_two_events() -> None:
+    event = books().event("acme")
+    other = usage_pb2.UsageEvent()
+    other.CopyFrom(event)
+    other.tenant_id = "bigco"
+    decoded = decoded_of(event, other)
+    identify(decoded)
+    assert len(decoded.table) == 2
