@@ -28,7 +28,8 @@ from services.runtime.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
-_STOP_SECONDS = 10.0
+# For each of three in turn: HTTP, gRPC, what is on its way to Kafka.
+_STOP_SECONDS = 3.0
 _HTTP_CONNECTIONS_MAX = 1_000
 
 

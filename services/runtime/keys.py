@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -29,8 +30,11 @@ STALE_SECONDS = 600.0
 """How long known keys still work while the database is away."""
 DATABASE_TRY_AGAIN_SECONDS = 1.0
 CACHE_ENTRIES_MAX = 10_000
+"""Of known keys, and of unknown ones: apart, so that somebody who tries many does not push out those that exist."""
 
 BOOTSTRAP_KEY_ID = "bootstrap"
+
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,8 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    principal: Principal | None
+    principal: Principal
     read_at: float
-
-    def is_fresh(self, now: float) -> bool:
-        return now - self.read_at < (FRESH_SECONDS if self.principal else UNKNOWN_FRESH_SECONDS)
-
-    def is_usable(self, now: float) -> bool:
-        return self.principal is not None and now - self.read_at < STALE_SECONDS
 
 
 class KeyStore:
@@ -78,7 +76,8 @@ class KeyStore:
         self._pool = pool
         self._admin_hash = hash_key(admin_key) if admin_key else None
         self._clock = clock
-        self._cache: OrderedDict[bytes, _Cached] = OrderedDict()
+        self._known: OrderedDict[bytes, _Cached] = OrderedDict()
+        self._unknown_read_at: OrderedDict[bytes, float] = OrderedDict()
         self._reading: dict[bytes, asyncio.Task[Principal | None]] = {}
         self._database_away_until = 0.0
 
@@ -88,16 +87,18 @@ class KeyStore:
         if self._admin_hash is not None and hmac.compare_digest(key_hash, self._admin_hash):
             return Principal(BOOTSTRAP_KEY_ID, "bootstrap admin", "admin", None)
         now = self._clock()
-        cached = self._cache.get(key_hash)
-        if cached is not None and cached.is_fresh(now):
+        cached = self._known.get(key_hash)
+        if cached is not None and now - cached.read_at < FRESH_SECONDS:
             return cached.principal
+        if now - self._unknown_read_at.get(key_hash, float("-inf")) < UNKNOWN_FRESH_SECONDS:
+            return None
         if now >= self._database_away_until:
             try:
                 return await self._read_once(key_hash)
             except (psycopg.Error, PoolTimeout) as error:
                 self._database_away_until = self._clock() + DATABASE_TRY_AGAIN_SECONDS
                 log.warning("keys_unreadable", error=type(error).__name__)
-        if cached is not None and cached.is_usable(now):
+        if cached is not None and now - cached.read_at < STALE_SECONDS:
             return cached.principal
         raise Retry("the key can't be checked now: the database does not answer")
 
@@ -149,7 +150,7 @@ class KeyStore:
             row = await cursor.fetchone()
         if row is None:
             return False
-        self._cache.pop(bytes(row[0]), None)
+        self._known.pop(bytes(row[0]), None)
         return True
 
     async def _read_once(self, key_hash: bytes) -> Principal | None:
@@ -168,8 +169,17 @@ class KeyStore:
                 (key_hash,),
             )
             principal = await cursor.fetchone()
-        self._cache[key_hash] = _Cached(principal, self._clock())
-        self._cache.move_to_end(key_hash)
-        while len(self._cache) > CACHE_ENTRIES_MAX:
-            self._cache.popitem(last=False)
+        if principal is None:
+            self._known.pop(key_hash, None)
+            _keep(self._unknown_read_at, key_hash, self._clock())
+        else:
+            self._unknown_read_at.pop(key_hash, None)
+            _keep(self._known, key_hash, _Cached(principal, self._clock()))
         return principal
+
+
+def _keep(cache: OrderedDict[bytes, _Kept], key_hash: bytes, kept: _Kept) -> None:
+    cache[key_hash] = kept
+    cache.move_to_end(key_hash)
+    if len(cache) > CACHE_ENTRIES_MAX:
+        cache.popitem(last=False)

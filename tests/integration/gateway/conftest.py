@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,21 +40,24 @@ class Stored:
 
 
 class UsageTopic:
-    """Reads the gateway's topic from where it ended when this was made."""
+    """Reads the gateway's topic from where it ended when this was made, or all of it."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False})
+    def __init__(self, bootstrap: str, topic: str, *, from_start: bool = False) -> None:
+        # A short wait: a fetch that waits for messages holds up the question where the topic ends.
+        config = {"bootstrap.servers": bootstrap, "group.id": "unused", "fetch.wait.max.ms": 10}
+        self._consumer = Consumer({**config, "enable.auto.commit": False})
         self._partitions = [
             TopicPartition(topic, partition) for partition in self._consumer.list_topics(topic).topics[topic].partitions
         ]
-        self._next = {p.partition: self._end(p) for p in self._partitions}
+        self._next = {p.partition: 0 if from_start else self._end(p) for p in self._partitions}
 
     def read(self) -> list[Stored]:
         """All messages that came since the last call, by partition."""
         found: list[Stored] = []
         for partition in self._partitions:
             start, end = self._next[partition.partition], self._end(partition)
-            self._consumer.assign([TopicPartition(partition.topic, partition.partition, start)])
+            if start < end:
+                self._consumer.assign([TopicPartition(partition.topic, partition.partition, start)])
             while self._next[partition.partition] < end:
                 message = self._consumer.poll(10)
                 assert message is not None, "the broker holds back messages"
@@ -102,8 +105,10 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def usage_topic(settings: GatewaySettings) -> UsageTopic:
-    return UsageTopic(settings.kafka_bootstrap, settings.usage_topic)
+def usage_topic(settings: GatewaySettings) -> Iterator[UsageTopic]:
+    topic = UsageTopic(settings.kafka_bootstrap, settings.usage_topic)
+    yield topic
+    topic.close()
 
 
 @pytest.fixture

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import grpc
@@ -21,63 +17,19 @@ from services.gateway.settings import GatewaySettings
 from services.runtime.embedded.backends import Backends
 from tests.backends import FreshTopics
 from tests.integration.gateway.conftest import ADMIN_KEY, usage_stub
+from tests.integration.gateway.gateway_process import COMMAND, ROOT, environment, free_port, gateway_process
 from tests.integration.gateway.test_grpc_door import a_request, an_event, bearer
 
-ROOT = Path(__file__).resolve().parents[3]
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _environment(settings: GatewaySettings, **changes: str) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "SPENDSTREAM_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "SPENDSTREAM_DATABASE_DSN": settings.database_dsn.get_secret_value(),
-        "SPENDSTREAM_ADMIN_KEY": ADMIN_KEY,
-        "SPENDSTREAM_USAGE_TOPIC": settings.usage_topic,
-        **changes,
-    }
-
-
-def _command() -> list[str]:
-    return [sys.executable, "-m", "services.gateway.main"]
-
-
-def test_the_process_serves_and_stops_cleanly_and_logs_no_key(settings: GatewaySettings) -> None:
-    http_port, grpc_port = _free_port(), _free_port()
-    ports = {"SPENDSTREAM_GATEWAY_PORT": str(http_port), "SPENDSTREAM_GRPC_PORT": str(grpc_port)}
-    with subprocess.Popen(
-        _command(), cwd=ROOT, env=_environment(settings, **ports), stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            _wait_until_ready(http_port)
-            headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-            url = f"http://127.0.0.1:{http_port}/v1/events"
-            assert httpx.post(url, headers=headers, json=[{}]).status_code == 400
-            process.send_signal(signal.SIGTERM)
-            _, logged = process.communicate(timeout=20)
-        finally:
-            process.kill()
-    assert process.returncode == 0
+def test_the_process_serves_and_stops_cleanly_and_logs_no_key(settings: GatewaySettings, tmp_path: Path) -> None:
+    log = tmp_path / "gateway.log"
+    with gateway_process(settings, log) as url:
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        assert httpx.post(f"{url}/v1/events", headers=headers, json=[{}]).status_code == 400
+    logged = log.read_text()
     assert "gateway_ready" in logged
     assert ADMIN_KEY not in logged
     assert settings.database_dsn.get_secret_value() not in logged
-
-
-def _wait_until_ready(port: int) -> None:
-    for _ in range(200):
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the gateway did not get ready")
 
 
 @pytest.mark.parametrize("setting", ["SPENDSTREAM_GATEWAY_PORT", "SPENDSTREAM_GRPC_PORT"])
@@ -87,7 +39,7 @@ def test_a_port_in_use_is_said_in_one_line(settings: GatewaySettings, setting: s
         taken.listen()
         ports = {"SPENDSTREAM_GATEWAY_PORT": "0", "SPENDSTREAM_GRPC_PORT": "0", setting: str(taken.getsockname()[1])}
         ended = subprocess.run(
-            _command(), cwd=ROOT, env=_environment(settings, **ports), capture_output=True, text=True, timeout=30
+            COMMAND, cwd=ROOT, env=environment(settings, **ports), capture_output=True, text=True, timeout=30
         )
     assert ended.returncode == 1
     assert f"{setting} {ports[setting]} can't be listened on" in ended.stderr
@@ -95,15 +47,15 @@ def test_a_port_in_use_is_said_in_one_line(settings: GatewaySettings, setting: s
 
 
 def test_a_wrong_setting_is_said_by_name(settings: GatewaySettings) -> None:
-    environment = _environment(settings, SPENDSTREAM_GATEWAY_PORT="web")
-    ended = subprocess.run(_command(), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+    wrong = environment(settings, SPENDSTREAM_GATEWAY_PORT="web")
+    ended = subprocess.run(COMMAND, cwd=ROOT, env=wrong, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
     assert ended.stderr.startswith("SPENDSTREAM_GATEWAY_PORT: ")
 
 
 async def test_without_kafka_callers_are_told_to_come_again(settings: GatewaySettings) -> None:
     nowhere = settings.model_copy(
-        update={"kafka_bootstrap": f"127.0.0.1:{_free_port()}", "gateway_delivery_timeout_ms": 1_000}
+        update={"kafka_bootstrap": f"127.0.0.1:{free_port()}", "gateway_delivery_timeout_ms": 1_000}
     )
     async with running(nowhere) as gateway, httpx.AsyncClient(timeout=20) as client:
         base = f"http://127.0.0.1:{gateway.http_port}"
@@ -131,7 +83,7 @@ async def test_without_the_database_only_the_settings_key_is_known(
 ) -> None:
     settings = GatewaySettings(
         kafka_bootstrap=backends.kafka_bootstrap,
-        database_dsn=SecretStr(f"postgresql://nobody:x@127.0.0.1:{_free_port()}/none"),
+        database_dsn=SecretStr(f"postgresql://nobody:x@127.0.0.1:{free_port()}/none"),
         admin_key=SecretStr(ADMIN_KEY),
         gateway_port=0,
         grpc_port=0,
