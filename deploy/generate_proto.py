@@ -26,7 +26,9 @@ def generate(out: Path) -> None:
         raise SystemExit("protoc failed")
     for stub in out.rglob("*.py*"):
         # The stubs live inside this project's package; protoc only knows the proto package's name.
-        text = stub.read_text().replace("from spendstream.v1 import", "from services.contracts.stubs.spendstream.v1 import")
+        text = stub.read_text().replace(
+            "from spendstream.v1 import", "from services.contracts.stubs.spendstream.v1 import"
+        )
         stub.write_text(text)
     for empty in out.rglob("spike_pb2_grpc.py"):
         empty.unlink()
