@@ -189,7 +189,7 @@ def steps_to_do(kind: str) -> list[str]:
     if "web" not in steps and (WEB / "package.json").exists() and not (WEB / "node_modules").exists():
         steps.append("web")
     if "jars" not in steps and not jars_present():
-        steps.append("jars")
+        steps += ["jars", "warm-up"]
     return steps
 
 
@@ -201,6 +201,8 @@ def wanted_stamps(kind: str) -> dict[str, str]:
         "project": digest(ROOT / "pyproject.toml", SDK / "pyproject.toml"),
         "web": digest(WEB / "package.json", WEB / "package-lock.json"),
         "jars": digest(ROOT / "services/runtime/embedded/kafka_jars.lock"),
+        # It knows itself whether there is something to do; here it is only what it depends on.
+        "warm-up": digest(ROOT / "services/runtime/embedded/kafka_jars.lock", REQUIREMENTS[kind]),
     }
 
 
@@ -257,12 +259,18 @@ def fetch_jars(_kind: str) -> None:
         raise SetupError("Kafka's jars couldn't be set up. Run the same command again to go on.")
 
 
+def warm_up(_kind: str) -> None:
+    # Without it the broker starts too, only slower: no reason to give up.
+    subprocess.run([str(VENV / "bin" / "python"), "-m", "services.runtime.embedded.warm_up"], cwd=ROOT)
+
+
 STEPS = {
     "environment": make_environment,
     "packages": install_packages,
     "project": install_project,
     "web": install_web_libraries,
     "jars": fetch_jars,
+    "warm-up": warm_up,
 }
 
 

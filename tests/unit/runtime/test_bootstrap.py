@@ -31,7 +31,7 @@ def _finish(kind: str) -> None:
 
 
 def test_at_first_everything_is_to_do_in_order() -> None:
-    assert bootstrap.steps_to_do("run") == ["environment", "packages", "project", "web", "jars"]
+    assert bootstrap.steps_to_do("run") == ["environment", "packages", "project", "web", "jars", "warm-up"]
 
 
 def test_a_finished_set_up_has_nothing_to_do() -> None:
@@ -42,32 +42,32 @@ def test_a_finished_set_up_has_nothing_to_do() -> None:
 def test_an_interrupted_set_up_goes_on_where_it_was() -> None:
     for step in ("environment", "packages"):
         bootstrap.remember(step, bootstrap.wanted_stamps("run")[step])
-    assert bootstrap.steps_to_do("run") == ["project", "web", "jars"]
+    assert bootstrap.steps_to_do("run") == ["project", "web", "jars", "warm-up"]
 
 
-def test_a_changed_lock_file_repeats_its_step_only(project: Path) -> None:
+def test_a_changed_lock_file_repeats_only_what_depends_on_it(project: Path) -> None:
     _finish("run")
     (project / "run.txt").write_text("a==2")
-    assert bootstrap.steps_to_do("run") == ["packages"]
+    assert bootstrap.steps_to_do("run") == ["packages", "warm-up"]
 
 
 def test_an_environment_for_development_is_good_for_running_but_not_the_other_way_round() -> None:
     _finish("dev")
     assert bootstrap.steps_to_do("run") == []
     _finish("run")
-    assert bootstrap.steps_to_do("dev") == ["packages"]
+    assert bootstrap.steps_to_do("dev") == ["packages", "warm-up"]
 
 
 def test_without_the_environment_everything_is_to_do(project: Path) -> None:
     _finish("run")
     (project / ".venv/bin/python").unlink()
-    assert len(bootstrap.steps_to_do("run")) == 5
+    assert len(bootstrap.steps_to_do("run")) == 6
 
 
 def test_jars_that_were_removed_from_the_cache_are_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     _finish("run")
     monkeypatch.setattr(bootstrap, "jars_present", lambda: False)
-    assert bootstrap.steps_to_do("run") == ["jars"]
+    assert bootstrap.steps_to_do("run") == ["jars", "warm-up"]
 
 
 def test_libraries_of_the_page_that_were_removed_are_fetched_again(project: Path) -> None:
@@ -82,7 +82,7 @@ def test_libraries_of_the_page_that_were_removed_are_fetched_again(project: Path
 
 def test_spoilt_stamps_count_as_none(project: Path) -> None:
     (project / ".venv/stamps.json").write_text("{half")
-    assert len(bootstrap.steps_to_do("run")) == 5
+    assert len(bootstrap.steps_to_do("run")) == 6
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
