@@ -129,13 +129,14 @@ def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
         figures.append(Figure("Cost of a call", f"{now}, usually {usual}"))
     for key, label, text in (
         ("calls", "Calls", count_text),
-        ("prompt_tokens_per_call", "Prompt tokens a call", count_text),
-        ("completion_tokens_per_call", "Completion tokens a call", count_text),
+        ("prompt_tokens_per_call", "Prompt tokens", count_text),
+        ("completion_tokens_per_call", "Completion tokens", count_text),
         ("retry_share", "Retries", share_text),
     ):
         pair = evidence.get(key)
         if pair and (pair["now"] or pair["usual"]):
-            figures.append(Figure(label, f"{text(pair['now'])}, usually {text(pair['usual'])}"))
+            per = " a call" if key.endswith("_per_call") else ""
+            figures.append(Figure(label, f"{text(pair['now'])}{per}, usually {text(pair['usual'])}"))
     return tuple(figures)
 
 

@@ -45,14 +45,19 @@ def escape(text: str) -> str:
     return _MENTION.sub(f"@{_WORD_JOINER}", text)
 
 
+def _glued(text: str) -> str:
+    """A number and its sign stay on one line, on a watch too."""
+    return text.replace(" %", "\u00a0%").replace(" ×", "\u00a0×")
+
+
 def _plain(text: str, limit: int) -> dict[str, Any]:
     # Plain text knows no markup, so it needs no escapes; the joiner only guards against clients that look for mentions.
-    return {"type": "plain_text", "text": _cut(_MENTION.sub(f"@{_WORD_JOINER}", text), limit), "emoji": False}
+    return {"type": "plain_text", "text": _cut(_glued(_MENTION.sub(f"@{_WORD_JOINER}", text)), limit), "emoji": False}
 
 
 def _markdown(text: str) -> dict[str, Any]:
     # Verbatim: names are not searched for links, channels and mentions.
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
+    return {"type": "mrkdwn", "text": _glued(text), "verbatim": True}
 
 
 def _field(figure: Figure) -> dict[str, Any]:

@@ -168,6 +168,6 @@ def _unescaped(text: str) -> str:
 
 def _clock(received: str) -> str:
     try:
-        return f"{datetime.fromisoformat(received):%H:%M:%S}"
+        return f"{datetime.fromisoformat(received):%H:%M:%S %Z}"
     except ValueError:
         return html.escape(received)
