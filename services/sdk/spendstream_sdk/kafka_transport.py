@@ -28,8 +28,10 @@ _abandoned: list[Producer] = []
 class KafkaTransport:
     """One idempotent producer, acknowledged by all replicas. `config` is librdkafka's, for TLS and SASL."""
 
-    def __init__(self, bootstrap: str, timeout_seconds: float, config: Mapping[str, Any] | None = None) -> None:
-        self._timeout_seconds = timeout_seconds
+    def __init__(
+        self, bootstrap: str, timeout_seconds: float, config: Mapping[str, Any] | None = None, topic: str = TOPIC
+    ) -> None:
+        self._topic, self._timeout_seconds = topic, timeout_seconds
         self._config = {
             "bootstrap.servers": bootstrap,
             "client.id": "spendstream-sdk",
@@ -63,7 +65,7 @@ class KafkaTransport:
         try:
             producer = self._connect()
             for tenant_id, value in messages:
-                producer.produce(TOPIC, value, tenant_id.encode(), on_delivery=on_delivery)
+                producer.produce(self._topic, value, tenant_id.encode(), on_delivery=on_delivery)
             left = producer.flush(self._timeout_seconds + 1)
         except (BufferError, KafkaException) as error:
             raise TryAgain(f"Kafka doesn't take it: {error}") from error

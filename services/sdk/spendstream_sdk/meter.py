@@ -91,12 +91,13 @@ class Meter:
         limits: Limits | None = None,
         timeout_seconds: float = 10.0,
         config: Mapping[str, Any] | None = None,
+        topic: str = "usage.events.v1",
     ) -> Self:
         """A meter that writes to Kafka itself, for trusted services; needs the extra `kafka`."""
         from spendstream_sdk.kafka_transport import KafkaTransport
 
         meter = cls.__new__(cls)
-        meter._open(KafkaTransport(bootstrap, timeout_seconds, config), tenant_id, defaults, limits)
+        meter._open(KafkaTransport(bootstrap, timeout_seconds, config, topic), tenant_id, defaults, limits)
         return meter
 
     def _open(

@@ -1,0 +1,68 @@
+"""The SDK with the real gateway and the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+
+from spendstream_sdk import Meter, Stats
+
+from services.gateway.main import Gateway
+from services.gateway.settings import GatewaySettings
+from tests.integration.gateway.conftest import MakeKey, UsageTopic
+
+
+async def test_what_is_recorded_is_in_kafka_as_it_was_recorded(
+    gateway: Gateway, make_key: MakeKey, usage_topic: UsageTopic
+) -> None:
+    key = await make_key("ingest", "acme")
+    with Meter(f"http://127.0.0.1:{gateway.http_port}", key, "acme", defaults={"feature": "chat"}) as meter:
+        with meter.run("planner") as run, meter.section("tool:search"):
+            meter.record(provider="openai", model="gpt-4o", prompt_tokens=100, cached_tokens=40, completion_tokens=7)
+        assert await asyncio.to_thread(meter.flush, 10)
+        assert meter.stats() == Stats(sent=1)
+    (stored,) = usage_topic.read()
+    (event,) = stored.batch.events
+    assert (stored.key, event.feature, event.agent_id, event.run_id) == ("acme", "chat", "planner", run.run_id)
+    assert event.section_path == "agent:planner/tool:search"
+    assert (event.usage.input_uncached, event.usage.cache_read, event.usage.output_text) == (60, 40, 7)
+
+
+async def test_calls_for_another_tenant_than_the_keys_are_rejected_and_their_neighbours_are_not(
+    gateway: Gateway, make_key: MakeKey
+) -> None:
+    key = await make_key("ingest", "acme")
+    with Meter(f"http://127.0.0.1:{gateway.http_port}", key, "acme") as meter:
+        meter.record(provider="openai", model="gpt-4o", prompt_tokens=1, tenant_id="bigco")
+        meter.record(provider="openai", model="gpt-4o", prompt_tokens=1)
+        assert await asyncio.to_thread(meter.flush, 10)
+        assert meter.stats() == Stats(sent=1, rejected=1)
+
+
+async def test_a_key_nobody_knows_costs_the_caller_nothing_but_a_count(gateway: Gateway) -> None:
+    with Meter(f"http://127.0.0.1:{gateway.http_port}", "sps_unknown", "acme") as meter:
+        meter.record(provider="openai", model="gpt-4o", prompt_tokens=1)
+        assert await asyncio.to_thread(meter.flush, 10)
+        assert meter.stats() == Stats(failed=1)
+
+
+def test_the_way_straight_to_kafka_carries_the_same_events_by_tenant(
+    settings: GatewaySettings, usage_topic: UsageTopic
+) -> None:
+    with Meter.over_kafka(settings.kafka_bootstrap, "acme", topic=settings.usage_topic) as meter:
+        for number in range(1_001):
+            tenant_id = "bigco" if number % 3 == 0 else None
+            meter.record(provider="openai", model="gpt-4o", prompt_tokens=number, tenant_id=tenant_id)
+        assert meter.flush(20)
+        assert meter.stats() == Stats(sent=1_001)
+    stored = usage_topic.read()
+    prompts = [event.usage.input_uncached for each in stored for event in each.batch.events]
+    assert sorted(prompts) == list(range(1_001))
+    assert all({event.tenant_id for event in each.batch.events} == {each.key} for each in stored)
+    assert {each.batch.door for each in stored} == {"sdk"}
+
+
+def test_without_a_broker_the_way_to_kafka_waits_and_says_what_failed() -> None:
+    meter = Meter.over_kafka("127.0.0.1:9", "acme", timeout_seconds=0.5)
+    meter.record(provider="openai", model="gpt-4o", prompt_tokens=1)
+    meter.close(1)
+    assert meter.stats().failed == 1
