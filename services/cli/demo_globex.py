@@ -125,7 +125,8 @@ def hours(first: datetime, last: datetime) -> Iterator[datetime]:
 
 def events_of_hour(hour: datetime) -> list[tuple[datetime, Event]]:
     """All calls that start in this hour (UTC), by time."""
-    rng = random.Random(f"{TENANT_ID} {hour.isoformat()}")  # nosec B311: a story, no secret
+    # Not for secrets: a story needs no secret.
+    rng = random.Random(f"{TENANT_ID} {hour.isoformat()}")  # nosec B311
     events: list[tuple[datetime, Event]] = []
     for index in range(_requests(hour, rng)):
         at = hour + timedelta(microseconds=rng.randrange(3_600_000_000))

@@ -7,7 +7,8 @@ import random
 from uuid import UUID
 
 # Seeded from the operating system; a fork would otherwise go on with its parent's numbers.
-_random = random.Random(os.urandom(32))  # nosec B311: ids must differ, not be secret
+# Not for secrets: ids must differ, not be secret.
+_random = random.Random(os.urandom(32))  # nosec B311
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 
 _getrandbits = _random.getrandbits

@@ -168,7 +168,8 @@ class Sender:
                     return
                 self._warn("spendstream: %s; trying again, nothing is lost yet", error)
                 asked_seconds = min(error.after_seconds or 0.0, _RETRY_AFTER_SECONDS_MAX)
-            self._pause(max(asked_seconds, pause_seconds * random.uniform(0.75, 1.25)))  # nosec B311: jitter
+            # Not for secrets: jitter.
+            self._pause(max(asked_seconds, pause_seconds * random.uniform(0.75, 1.25)))  # nosec B311
             pause_seconds = min(pause_seconds * 2, _BACKOFF_SECONDS_MAX)
 
     def _split(self, events: Sequence[Event]) -> None:
