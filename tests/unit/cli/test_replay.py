@@ -14,9 +14,7 @@ from services.cli.replay import format_usd, replay, report
 
 ON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEFORE = Reading(Totals(0, 0, 0, Decimal(0), 0, None), Ledger(90, 5, 3, 2))
-AFTER = Reading(
-    Totals(19_366, 22_361_870, 4_088_665, Decimal("96.791325000000"), 0, ON), Ledger(19_456, 5, 3, 2)
-)
+AFTER = Reading(Totals(19_366, 22_361_870, 4_088_665, Decimal("96.791325000000"), 0, ON), Ledger(19_456, 5, 3, 2))
 
 
 @pytest.mark.parametrize(
