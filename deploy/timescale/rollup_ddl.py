@@ -21,7 +21,7 @@ def interval(level: Level) -> str:
 
 
 def _dimension_columns(rollup: Rollup) -> list[str]:
-    kinds = {name: "smallint" for name in rollup.integer_dimensions}
+    kinds = dict.fromkeys(rollup.integer_dimensions, "smallint")
     return [f"{name} {kinds.get(name, 'text')} NOT NULL" for name in rollup.dimensions]
 
 
@@ -30,7 +30,7 @@ def _measure_columns(rollup: Rollup) -> list[str]:
 
 
 def _summed(rollup: Rollup) -> str:
-    # sum(bigint) is numeric; a bucket's sum stays far below 2**63 pico-USD (9.2 million dollars), and overflow is an error.
+    # sum(bigint) is numeric; a row stays far below 2**63 pico-USD (9.2 million dollars), and overflow is an error.
     return ", ".join(f"sum({name})::bigint AS {name}" for name in rollup.measures)
 
 
@@ -55,11 +55,12 @@ def base_view(rollup: Rollup) -> str:
 
 
 def hypertable(table: str, column: str, chunk: str) -> str:
-    return f"SELECT create_hypertable('{table}', by_range('{column}', INTERVAL '{chunk}'), create_default_indexes => false)"
+    dimension = f"by_range('{column}', INTERVAL '{chunk}')"
+    return f"SELECT create_hypertable('{table}', {dimension}, create_default_indexes => false)"
 
 
 def _source(rollup: Rollup, level: Level) -> str:
-    """What a level is summed from on TimescaleDB: an aggregate stands on a hypertable or another aggregate, not on a view."""
+    """What a level is summed from on TimescaleDB: aggregates stand on hypertables or aggregates, not on views."""
     below = rollup.levels[rollup.levels.index(level) - 1]
     return rollup.base_table if below == rollup.base_level else rollup.view(below)
 
@@ -68,7 +69,8 @@ def timescale_level(rollup: Rollup, level: Level) -> str:
     """A real-time continuous aggregate, filled by the refresher only."""
     bucket = f"time_bucket(INTERVAL '{_INTERVAL[level]}', bucket)"
     return (
-        f"CREATE MATERIALIZED VIEW {rollup.view(level)} WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS "
+        f"CREATE MATERIALIZED VIEW {rollup.view(level)} "
+        f"WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS "
         f"SELECT {bucket} AS bucket, {_group(rollup)}, {_summed(rollup)} FROM {_source(rollup, level)} "
         f"GROUP BY {bucket}, {_group(rollup)} WITH NO DATA"
     )
@@ -93,9 +95,11 @@ def plain_level(rollup: Rollup, level: Level) -> list[str]:
     return [
         f"CREATE TABLE {table} ({', '.join(columns)}, PRIMARY KEY (bucket, {_group(rollup)}))",
         f"CREATE INDEX ON {table} (tenant_no, bucket)",
-        f"CREATE VIEW {rollup.view(level)} AS SELECT {names} FROM {table} WHERE bucket < {watermark} UNION ALL "
-        f"SELECT {date_bin(level)} AS bucket, {_group(rollup)}, {_summed(rollup)} FROM {below} WHERE bucket >= {watermark} "
-        f"GROUP BY {date_bin(level)}, {_group(rollup)}",
+        (
+            f"CREATE VIEW {rollup.view(level)} AS SELECT {names} FROM {table} WHERE bucket < {watermark} UNION ALL "
+            f"SELECT {date_bin(level)} AS bucket, {_group(rollup)}, {_summed(rollup)} FROM {below} "
+            f"WHERE bucket >= {watermark} GROUP BY {date_bin(level)}, {_group(rollup)}"
+        ),
     ]
 
 
@@ -106,9 +110,12 @@ def refresh_plain(rollup: Rollup, level: Level) -> list[str]:
     width = f"INTERVAL '{_INTERVAL[level]}'"
     return [
         f"DELETE FROM {table} WHERE bucket = ANY(%(buckets)s)",
-        f"INSERT INTO {table} ({names}) SELECT b, {_group(rollup)}, {_summed(rollup)} FROM unnest(%(buckets)s::timestamptz[]) AS b "
-        f"JOIN LATERAL (SELECT * FROM {below} WHERE bucket >= b AND bucket < b + {width}) AS finer ON true "
-        f"GROUP BY b, {_group(rollup)}",
+        (
+            f"INSERT INTO {table} ({names}) SELECT b, {_group(rollup)}, {_summed(rollup)} "
+            f"FROM unnest(%(buckets)s::timestamptz[]) AS b "
+            f"JOIN LATERAL (SELECT * FROM {below} WHERE bucket >= b AND bucket < b + {width}) AS finer ON true "
+            f"GROUP BY b, {_group(rollup)}"
+        ),
     ]
 
 

@@ -23,8 +23,8 @@ from services.processor.maps import map_lengths
 
 REQUIRED = ("event_id", "tenant_id", "provider", "model")
 TEXTS = (
-    *REQUIRED, "feature", "agent_id", "run_id", "request_id", "customer_id", "user_id", "channel", "region", "operation",
-    "error_type", "prompt_template_id", "prompt_template_version", "reported_cost_usd", "source",
+    *REQUIRED, "feature", "agent_id", "run_id", "request_id", "customer_id", "user_id", "channel", "region",
+    "operation", "error_type", "prompt_template_id", "prompt_template_version", "reported_cost_usd", "source",
 )  # fmt: skip
 Mask = NDArray[np.bool_]
 
@@ -108,8 +108,8 @@ def _long_or_nul(column: pa.ChunkedArray, characters_max: int) -> Mask:
 
 
 def _has_nul(column: pa.ChunkedArray) -> bool:
-    # Scanning the raw data buffer is far cheaper than matching row by row; slices may show a neighbour's byte, which
-    # only costs the exact match.
+    # Scanning the raw data buffer is far cheaper than matching row by row; a slice may show a neighbour's byte,
+    # which only costs the exact match.
     return any(
         b"\x00" in memoryview(data).tobytes() for data in (c.buffers()[2] for c in column.chunks) if data is not None
     )

@@ -18,16 +18,18 @@ _TYPES: dict[str, pa.DataType] = {
 
 IDENTITY_COLUMNS = ("tenant_no", "event_key", "content_hash", "occurred_at")
 EVENT_COLUMNS = (
-    "occurred_at", "tenant_no", "event_key", "event_id", "received_at", "kafka_partition", "kafka_offset", "provider", "model",
-    "feature", "agent_id", "section_path", "run_id", "request_id", "attempt", "retry_count", "customer_id", "user_id", "channel",
-    "region", "service_tier", "operation", "status", "error_type", "superseded", "cache_hit", "streaming", "tokens_estimated",
-    "latency_ms", "prompt_template_id", "prompt_template_version", "source", "input_uncached", "cache_read", "cache_write_5m",
-    "cache_write_1h", "output_text", "output_reasoning", "input_audio", "output_audio", "input_image", "output_image", "units",
-    "metadata", "reported_cost_usd", "cost_pico_usd", "response_cache_saved_pico_usd", "prompt_cache_saved_pico_usd", "tier",
-    "price_entry", "price_book_version",
+    "occurred_at", "tenant_no", "event_key", "event_id", "received_at", "kafka_partition", "kafka_offset",
+    "provider", "model", "feature", "agent_id", "section_path", "run_id", "request_id", "attempt",
+    "retry_count", "customer_id", "user_id", "channel", "region", "service_tier", "operation", "status",
+    "error_type", "superseded", "cache_hit", "streaming", "tokens_estimated", "latency_ms",
+    "prompt_template_id", "prompt_template_version", "source", "input_uncached", "cache_read", "cache_write_5m",
+    "cache_write_1h", "output_text", "output_reasoning", "input_audio", "output_audio", "input_image",
+    "output_image", "units", "metadata", "reported_cost_usd", "cost_pico_usd", "response_cache_saved_pico_usd",
+    "prompt_cache_saved_pico_usd", "tier", "price_entry", "price_book_version",
 )  # fmt: skip
 RUN_COLUMNS = (
-    "tenant_no", "run_id", "kafka_partition", "agent_id", "started_at", "ended_at", "calls", "unpriced_events", "billed_pico_usd",
+    "tenant_no", "run_id", "kafka_partition", "agent_id", "started_at", "ended_at", "calls", "unpriced_events",
+    "billed_pico_usd",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -17,7 +17,7 @@ _PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
 
 
 class DeadLetters:
-    """Publishes to `usage.dead-letter.v1`. At least once: a flush that is tried again sends its dead again, same place."""
+    """Publishes dead letters, at least once: a flush that is tried again sends its dead again, with the same places."""
 
     def __init__(self, bootstrap: str, source_topic: str, topic: str = DEAD_LETTER.name) -> None:
         self._producer = Producer({
@@ -41,7 +41,7 @@ class DeadLetters:
         if failed or waiting:
             raise Retry(f"{waiting + len(failed)} dead letters were not taken: {failed[:1]}")
 
-    def _send(self, event: DeadEvent, delivered: object) -> None:
+    def _send(self, event: DeadEvent, delivered: Callable[[KafkaError | None, Message], None]) -> None:
         key, value = event.tenant_id.encode(), encode_dead_letter(event, self._source_topic).SerializeToString()
         while True:
             try:

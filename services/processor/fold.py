@@ -57,7 +57,7 @@ _DERIVED: Mapping[str, Callable[[pa.Table], pa.Array]] = {
 
 
 def fold(events: pa.Table) -> dict[str, pa.Table]:
-    """Rollup rows by `Rollup.base_table`: bucket, tenant_no, the dimensions, kafka_partition, the measures; sorted by key.
+    """Rollup rows by `Rollup.base_table`: bucket, tenant_no, dimensions, kafka_partition, measures; sorted by key.
 
     `events` has the storage columns of `services.processor.price` and `tenant_no`. Raises FoldOverflowError.
     """
@@ -140,7 +140,7 @@ def group(columns: list[pa.ChunkedArray | pa.Array]) -> tuple[NDArray[np.int64],
 
 
 def runs(events: pa.Table) -> pa.Table:
-    """Rows of `run_base`: one per (tenant, run, partition) the flush touches; the agent is that of its earliest call."""
+    """Rows of `run_base`: one per (tenant, run, partition) of the flush; the agent is that of its earliest call."""
     named = events.filter(pc.not_equal(events.column("run_id"), ""))
     named = named.sort_by([("occurred_at", "ascending")])
     keys = {name: named.column(name) for name in ("tenant_no", "run_id", "kafka_partition")}

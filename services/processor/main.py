@@ -38,7 +38,7 @@ def crash(error: BaseException) -> None:
 
 
 def identify_stream(bootstrap: str, topic: str) -> Stream:
-    """Asks the broker for the cluster's and the topic's ids; raises KafkaException when it is away or has no such topic."""
+    """The ids of cluster and topic, by the broker; raises KafkaException when it is away or has no such topic."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
     cluster = admin.describe_cluster(request_timeout=30).result()
@@ -93,7 +93,7 @@ async def run(settings: ProcessorSettings) -> None:
 
 def main() -> None:
     configure_logging("processor")
-    asyncio.run(run(ProcessorSettings()))  # type: ignore[call-arg]
+    asyncio.run(run(ProcessorSettings()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole path of a flush up to the database, as one literal. Pure but for `tenant_numbers`, which may ask for new ones."""
+"""The whole path of a flush up to the database, as one literal. Pure but for `tenant_numbers`, which may ask."""
 
 from __future__ import annotations
 

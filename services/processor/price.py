@@ -25,10 +25,11 @@ SERVICE_TIER_NAMES = ("standard", "standard", "batch", "flex", "priority")
 # RE2 finds the leftmost match: the first agent segment, as services.contracts.agents.agent_of says.
 _AGENT_SEGMENT = r"(?:^|/)agent:(?P<agent>[^/]+)"
 _AS_IT_CAME = (
-    "kafka_partition", "kafka_offset", "message_index", "received_at", "occurred_at", "event_key", "content_hash", "event_id",
-    "tenant_id", "provider", "model", "feature", "section_path", "run_id", "request_id", "retry_count", "customer_id", "user_id",
-    "channel", "region", "operation", "error_type", "superseded", "cache_hit", "streaming", "tokens_estimated", "latency_ms",
-    "prompt_template_id", "prompt_template_version", "source", "reported_cost_usd",
+    "kafka_partition", "kafka_offset", "message_index", "received_at", "occurred_at", "event_key",
+    "content_hash", "event_id", "tenant_id", "provider", "model", "feature", "section_path", "run_id",
+    "request_id", "retry_count", "customer_id", "user_id", "channel", "region", "operation", "error_type",
+    "superseded", "cache_hit", "streaming", "tokens_estimated", "latency_ms", "prompt_template_id",
+    "prompt_template_version", "source", "reported_cost_usd",
 )  # fmt: skip
 
 assert len(STATUS_NAMES) == len(usage_pb2.Status.values())

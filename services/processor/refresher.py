@@ -17,7 +17,7 @@ _REFRESHER_LOCK = 720_303
 _QUARTER_SECONDS = LEVEL_SECONDS["15m"]
 # A first pass over years of history goes in steps, so that no transaction grows without bound.
 _BUCKETS_PER_STEP = 2_000
-# The views read tables up to here: everything closed, but not beyond the first bucket that a later step still has to build.
+# The views read tables up to here: everything closed, but not beyond the first bucket a later step has to build.
 _MATERIALIZED_ON = (
     "UPDATE rollup_state SET materialized_through = greatest(materialized_through, least(closed_through, "
     "(SELECT min(bucket) FROM dirty_bucket WHERE bucket >= materialized_through)))"
@@ -60,7 +60,8 @@ class Refresher:
     def _is_the_one(self, connection: psycopg.Connection) -> bool:
         # Session locks nest; asking again while holding would need as many unlocks, so look first.
         held = connection.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND pid = pg_backend_pid() AND granted",
+            "SELECT count(*) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND objid = %s AND pid = pg_backend_pid() AND granted",
             (_REFRESHER_LOCK,),
         ).fetchone()
         if held and held[0]:
@@ -78,8 +79,9 @@ class Refresher:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (CLOSING_LOCK,))
             # Only buckets that hold something need building; the base tables know which.
             connection.execute(
-                "INSERT INTO dirty_bucket (bucket) SELECT DISTINCT date_bin('15 minutes', bucket, 'epoch'::timestamptz) "
-                "FROM usage_minute_base WHERE bucket >= %s AND bucket < %s",
+                "INSERT INTO dirty_bucket (bucket) "
+                "SELECT DISTINCT date_bin('15 minutes', bucket, 'epoch'::timestamptz) FROM usage_minute_base "
+                "WHERE bucket >= %s AND bucket < %s",
                 (state[0], closing),
             )
             connection.execute("UPDATE rollup_state SET closed_through = %s", (closing,))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from services.contracts.rollups import ROLLUPS, Rollup
 
-# Held shared by every flush and exclusively by the refresher while it closes buckets: a bucket can't close under a flush.
+# Held shared by every flush, exclusively by the refresher while it closes buckets: none can close under a flush.
 CLOSING_LOCK = 720_302
 
 STAGES = (
-    "CREATE TEMP TABLE identity_stage (row_no integer, tenant_no integer, event_key uuid, content_hash bigint, "
-    "occurred_at timestamptz) ON COMMIT DELETE ROWS",
+    (
+        "CREATE TEMP TABLE identity_stage (row_no integer, tenant_no integer, event_key uuid, content_hash bigint, "
+        "occurred_at timestamptz) ON COMMIT DELETE ROWS"
+    ),
     *(f"CREATE TEMP TABLE stage_{r.base_table} (LIKE {r.base_table}) ON COMMIT DELETE ROWS" for r in ROLLUPS),
     "CREATE TEMP TABLE stage_run_base (LIKE run_base INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
 )
@@ -35,13 +37,15 @@ CLOSED_THROUGH = "SELECT (extract(epoch FROM closed_through) * 1000000)::bigint 
 MARK_DIRTY = "INSERT INTO dirty_bucket (bucket) SELECT to_timestamp(b) FROM unnest(%s::float8[]) AS b"
 
 QUARANTINE = (
-    "INSERT INTO quarantined_event (tenant_id, event_id, occurred_at, reason, payload, kafka_partition, kafka_offset, received_at) "
-    "VALUES (%(tenant)s, %(event)s, to_timestamp(%(occurred)s), 'outside_window', %(payload)s, %(partition)s, %(offset)s, "
-    "to_timestamp(%(received)s))"
+    "INSERT INTO quarantined_event "
+    "(tenant_id, event_id, occurred_at, reason, payload, kafka_partition, kafka_offset, received_at) "
+    "VALUES (%(tenant)s, %(event)s, to_timestamp(%(occurred)s), 'outside_window', %(payload)s, %(partition)s, "
+    "%(offset)s, to_timestamp(%(received)s))"
 )
 
 ADVANCE = (
-    "UPDATE ledger SET next_offset = %(next)s, stream_through = to_timestamp(%(through)s), owner_pid = pg_backend_pid(), "
+    "UPDATE ledger SET next_offset = %(next)s, stream_through = to_timestamp(%(through)s), "
+    "owner_pid = pg_backend_pid(), "
     "counted = counted + %(counted)s, duplicate = duplicate + %(duplicate)s, dead_lettered = dead_lettered + %(dead)s, "
     "quarantined = quarantined + %(quarantined)s "
     "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s"
@@ -51,8 +55,9 @@ UPSERT_RUNS = (
     "INSERT INTO run_base SELECT * FROM stage_run_base ORDER BY tenant_no, run_id, kafka_partition "
     "ON CONFLICT (tenant_no, run_id, kafka_partition) DO UPDATE SET "
     "agent_id = CASE WHEN EXCLUDED.started_at < run_base.started_at THEN EXCLUDED.agent_id ELSE run_base.agent_id END, "
-    "started_at = least(run_base.started_at, EXCLUDED.started_at), ended_at = greatest(run_base.ended_at, EXCLUDED.ended_at), "
-    "calls = run_base.calls + EXCLUDED.calls, unpriced_events = run_base.unpriced_events + EXCLUDED.unpriced_events, "
+    "started_at = least(run_base.started_at, EXCLUDED.started_at), "
+    "ended_at = greatest(run_base.ended_at, EXCLUDED.ended_at), calls = run_base.calls + EXCLUDED.calls, "
+    "unpriced_events = run_base.unpriced_events + EXCLUDED.unpriced_events, "
     "billed_pico_usd = run_base.billed_pico_usd + EXCLUDED.billed_pico_usd"
 )
 

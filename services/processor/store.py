@@ -1,4 +1,4 @@
-"""One flush, one transaction: ledger, identities, events, rollups, runs, marks, counters. Nothing of a flush without the rest."""
+"""One flush, one transaction: ledger, identities, events, rollups, runs, marks. Nothing of a flush without the rest."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from services.processor.statements import (
 log = structlog.get_logger()
 T = TypeVar("T")
 
-# After a duplicate was met, that many flushes look before they copy: duplicates come in swarms (a replay, a retry storm).
+# After a duplicate was met, that many flushes look before they copy: duplicates come in swarms (a replay, retries).
 _STAGED_FLUSHES = 20
 _RETRY_SECONDS_MAX = 10.0
 _BUCKET_US = 900_000_000
@@ -52,7 +52,7 @@ _UPSERTS = {rollup.base_table: upsert_rollup(rollup) for rollup in ROLLUPS}
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a flush's events; `counted + duplicate + dead + quarantined` is what was read and not applied before."""
+    """What became of a flush's events; the four add up to what was read and not applied before."""
 
     counted: int = 0
     duplicate: int = 0
@@ -96,7 +96,7 @@ class Store:
         self._discard()
 
     def claim(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Takes over exactly these partitions; the offsets to read on from. Crashes for a topic the ledger doesn't know."""
+        """Takes over exactly these partitions; the offsets to read on from. Crashes for a topic that was recreated."""
 
         def attempt() -> dict[int, ledger.Claim]:
             connection = self.connection()
@@ -153,7 +153,7 @@ class Store:
         return Applied(flush.count, len(duplicates), len(decoded.dead), len(decoded.quarantined))
 
     def _identify(self, connection: psycopg.Connection, flush: Flush) -> tuple[Flush, list[Place]]:
-        """Writes the identities; what was counted before is taken out of the flush. Optimistic until a duplicate is met."""
+        """Writes the identities; what was counted before leaves the flush. Optimistic until a duplicate is met."""
         repeats = list(flush.decoded.repeats)
         if not flush.count:
             return flush, repeats
@@ -224,8 +224,8 @@ def _refuse_gaps(spans: Mapping[int, Span], next_offsets: Mapping[int, int]) -> 
             )
 
 
-# SQLSTATE classes that pass: connection lost, deadlock and serialization, resources (a full disk too), lock not available,
-# operator intervention, system error.
+# SQLSTATE classes that pass: connection lost, deadlock and serialization, resources (a full disk too), lock not
+# available, operator intervention, system error.
 _PASSING = ("08", "40", "53", "55", "57", "58")
 _PROTOCOL_VIOLATION = "08P01"
 

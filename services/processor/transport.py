@@ -48,7 +48,7 @@ class LedgerTransport(Transport):
 
     Consumer: ClassVar[Any] = LedgerConsumer
 
-    def __init__(self, *args: Any, claim: Claim, ledger_topic: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, claim: Claim, ledger_topic: str, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self.claim = claim
         self.ledger_topic = ledger_topic

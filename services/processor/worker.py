@@ -72,7 +72,7 @@ class Worker:
     async def _prepared(self, messages: Sequence[Message]) -> Flush:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
-        flush = await _until_there(
+        flush: Flush = await _until_there(
             lambda: loop.run_in_executor(self._preparing, prepare, messages, self._book, self._tenant_numbers)
         )
         metrics.FLUSH_SECONDS.labels("prepare").observe(time.perf_counter() - started)

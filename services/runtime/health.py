@@ -24,7 +24,7 @@ def serve_health(port: int, not_ready: NotReady, host: str = "127.0.0.1") -> Thr
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
             """Probes come every second; they are not news."""
 
     server = ThreadingHTTPServer((host, port), Handler)

@@ -1,7 +1,7 @@
 """The core schema: identity, ledger, events, rollups, runs, spikes, alerts, budgets.
 
-Built from the declarations in `services.contracts.rollups`. Until the first release this revision follows them; from then
-on a change of shape is a revision of its own.
+Built from the declarations in `services.contracts.rollups`. Until the first release this revision follows them; from
+then on a change of shape is a revision of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every storage test runs twice: on plain PostgreSQL, and on TimescaleDB where `SPENDSTREAM_TEST_TIMESCALE_DSN` names one."""
+"""Every storage test runs twice: on plain PostgreSQL, and on TimescaleDB where the environment names one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,10 @@ from services.processor.copying import EVENT_COLUMNS
 
 
 def columns(dsn: str, relation: str) -> dict[str, str]:
-    query = "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+    query = (
+        "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+        "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+    )
     with psycopg.connect(dsn) as connection:
         return dict(connection.execute(query, (relation,)).fetchall())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_cutting_and_reordering_a_stream_changes_no_sum(book: PriceBook, seed: i
     whole = fold(prepared(events, book, received_us))
     random.Random(seed).shuffle(events)
     edges = [0, *sorted(cuts), 60]
-    pieces = [events[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    pieces = [events[a:b] for a, b in itertools.pairwise(edges) if a < b]
     parts = [fold(prepared(piece, book, received_us)) for piece in pieces]
     for rollup in ROLLUPS:
         cut = as_sums([part[rollup.base_table] for part in parts], rollup)
