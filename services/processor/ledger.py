@@ -70,7 +70,8 @@ def _claim_one(connection: psycopg.Connection, stream: Stream, partition: int) -
                 connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
                 row = connection.execute(
                     "UPDATE ledger SET owner_token = %(token)s, owner_pid = pg_backend_pid() "
-                    "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s RETURNING next_offset",
+                    "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s "
+                    "RETURNING next_offset",
                     key | {"token": token},
                 ).fetchone()
             if row is None:
