@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
 from services.contracts.agents import default_label
 from services.query.pages.figures import Budget, Item, PayrollFigures
-from services.query.pages.ranges import PageRange, Span, local_midnight
+from services.query.pages.ranges import PageRange
 from services.query.pages.reading import Source, read_labels, to_next_hour
 from services.query.pages.scope import Tenant
+from services.query.read.budgets import read_budget_states, read_budgets
+from services.query.read.tenants import find_tenant
 
 
 async def read_payroll(
@@ -38,7 +39,7 @@ async def read_payroll(
         providers=await source.groups(span, "provider"),
         channels=await source.groups(span, "channel"),
         customers=await source.groups(span, "customer_id"),
-        budgets=await _budgets(conn, source, tenant, read_at),
+        budgets=await _budgets(conn, tenant, read_at),
         features_of=_subs(by_feature),
         main_model_of={agent: models[0] for agent, models in _subs(by_model).items()},
     )
@@ -52,33 +53,17 @@ def _subs(items: tuple[Item, ...]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(values) for key, values in found.items()}
 
 
-async def _budgets(conn: AsyncConnection[Any], source: Source, tenant: Tenant, now: datetime) -> tuple[Budget, ...]:
+async def _budgets(conn: AsyncConnection[Any], tenant: Tenant, now: datetime) -> tuple[Budget, ...]:
     """Of each agent that has budgets the one nearest to exhaustion."""
-    cursor = await conn.execute(
-        "SELECT scope ->> 'agent_id', budget_window, limit_pico_usd FROM budget WHERE tenant_id = %s AND scope ? 'agent_id'",
-        (tenant.tenant_id,),
-    )
+    known = await find_tenant(conn, tenant.tenant_id)
+    budgets = [budget for budget in await read_budgets(conn, tenant.tenant_id) if set(budget.scope) == {"agent_id"}]
+    if known is None or not budgets:
+        return ()
     nearest: dict[str, Budget] = {}
-    for agent_id, window, limit_pico_usd in await cursor.fetchall():
-        start, end = budget_window(window, now, tenant.zone)
-        narrowed = replace(source, filters=(("agent_id", (agent_id,)),))
-        spent, _ = await narrowed.total(to_next_hour(Span(start, now), running=True))
-        budget = Budget(agent_id, window, limit_pico_usd, spent.cost_pico_usd, start, end)
-        held = nearest.get(agent_id)
-        if held is None or budget.spent_pico_usd * held.limit_pico_usd > held.spent_pico_usd * limit_pico_usd:
-            nearest[agent_id] = budget
-    return tuple(sorted(nearest.values(), key=lambda b: (-b.spent_pico_usd / b.limit_pico_usd, b.agent_id)))
-
-
-def budget_window(window: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Start and end of the running window: reset at local midnight, Monday, the 1st."""
-    today = now.astimezone(zone).date()
-    if window == "daily":
-        first, after = today, today + timedelta(days=1)
-    elif window == "weekly":
-        first = today - timedelta(days=today.weekday())
-        after = first + timedelta(days=7)
-    else:
-        first = today.replace(day=1)
-        after = (first + timedelta(days=32)).replace(day=1)
-    return local_midnight(first, zone).astimezone(UTC), local_midnight(after, zone).astimezone(UTC)
+    for state in sorted(await read_budget_states(conn, known, budgets, now), key=lambda state: state.used_share):
+        agent_id, limit = state.budget.scope["agent_id"], state.budget.limit_pico_usd
+        window = state.budget.budget_window
+        nearest[agent_id] = Budget(agent_id, window, limit, state.spent_pico_usd, state.window_start, state.resets_at)
+    return tuple(
+        sorted(nearest.values(), key=lambda budget: (-budget.spent_pico_usd / budget.limit_pico_usd, budget.agent_id))
+    )

@@ -90,9 +90,11 @@ class Source:
             for row in answer.rows
         )
 
-    async def compared(self, now: Span, before: Span | None, dimension: str) -> tuple[Item, ...]:
+    async def compared(
+        self, now: Span, before: Span | None, dimension: str, *, measures: tuple[str, ...] = NARROW
+    ) -> tuple[Item, ...]:
         """Groups with what each was in the period before; those that are gone stay, with nothing now."""
-        items = await self.groups(now, dimension)
+        items = await self.groups(now, dimension, measures=measures)
         if before is None:
             return items
         earlier = {item.key: item.sums for item in await self.groups(before, dimension)}
@@ -157,14 +159,6 @@ def _sums(figures: dict[str, Figure], unpriced_events: int = 0, late_events: int
 async def read_tenants(conn: AsyncConnection[Any]) -> tuple[Tenant, ...]:
     cursor = await conn.execute("SELECT tenant_no, tenant_id, name, tz FROM tenant ORDER BY tenant_id")
     return tuple(make_tenant(*row) for row in await cursor.fetchall())
-
-
-async def read_oldest(conn: AsyncConnection[Any], tenants: tuple[int, ...] | None) -> datetime | None:
-    """The minute of the first event; None before there is one."""
-    where, values = ("", ()) if tenants is None else ("WHERE tenant_no = ANY(%s)", (list(tenants),))
-    cursor = await conn.execute(f"SELECT min(bucket) FROM usage_minute_base {where}".encode(), values)  # nosec B608: constants
-    row = await cursor.fetchone()
-    return row[0] if row else None
 
 
 async def count_runs(

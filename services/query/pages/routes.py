@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
-from psycopg import AsyncConnection
 
-from services.contracts.keys import Principal
 from services.query.auth import Reader
-from services.query.pages import assets
+from services.query.pages import assets, drill_routes, manage_routes
 from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, page
-from services.query.pages.chrome import navigation
 from services.query.pages.links import PageState, segment
 from services.query.pages.overview import overview_page
 from services.query.pages.payroll import payroll_page
 from services.query.pages.read_overview import read_overview
 from services.query.pages.read_payroll import read_payroll
-from services.query.pages.reading import count_firing, read_oldest, read_tenants
+from services.query.pages.reading import read_tenants
 from services.query.pages.request import asked_of
-from services.query.pages.scope import Scope, UnknownTenant, scope_for
+from services.query.pages.scope import UnknownTenant, scope_for
 from services.query.pages.signin import sign_in_page
+from services.query.pages.surroundings import surroundings
 from services.query.parts import parts_of
+from services.query.read.first import read_first_moment
 from services.query.read.session import reading
 
 pages = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-
-async def surroundings(
-    conn: AsyncConnection[Any], principal: Principal, scope: Scope, current: str, now: datetime
-) -> dict[str, object]:
-    """What every page's template needs beside its own view."""
-    firing = await count_firing(conn, None if principal.tenant_id is None else (principal.tenant_id,))
-    return {
-        "nav": navigation(principal, current, scope.tenant_id, firing),
-        "gateway_url": "http://127.0.0.1:8080",
-        "now_text": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "first_tenant": scope.tenant_id or principal.tenant_id or "acme-corp",
-        "can_make_keys": principal.role == "admin",
-        "feature_href": lambda feature: f"/features/{segment(feature)}",
-    }
 
 
 @pages.get("/")
@@ -52,7 +33,7 @@ async def overview(request: Request, principal: Reader) -> Response:
     asked, now = asked_of(request, "7d"), parts.clock()
     async with reading(parts.reads) as conn:
         scope = scope_for(principal, await read_tenants(conn), asked.tenant)
-        oldest = await read_oldest(conn, scope.numbers)
+        oldest = await read_first_moment(conn, scope.numbers)
         shown = asked.resolve(now, scope, oldest)
         figures = await read_overview(conn, scope, shown, asked.filters, now, oldest)
         around = await surroundings(conn, principal, scope, "overview", now)
@@ -92,7 +73,7 @@ async def payroll(request: Request, tenant_id: str, principal: Reader) -> Respon
         scope = scope_for(principal, await read_tenants(conn), tenant_id)
         if scope.tenant is None:
             raise UnknownTenant(tenant_id)
-        oldest = await read_oldest(conn, scope.numbers)
+        oldest = await read_first_moment(conn, scope.numbers)
         figures = await read_payroll(conn, scope.tenant, asked.resolve(now, scope, oldest), now)
         around = await surroundings(conn, principal, scope, "usage", now)
     state = PageState(f"/usage/{segment(tenant_id)}", asked.range_name, None, asked.first_day, asked.last_day)
@@ -108,6 +89,8 @@ async def payroll(request: Request, tenant_id: str, principal: Reader) -> Respon
 router = APIRouter()
 router.include_router(assets.router)
 router.include_router(pages)
+router.include_router(drill_routes.router)
+router.include_router(manage_routes.router)
 
 
 def install(app: FastAPI) -> None:

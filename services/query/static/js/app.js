@@ -1,6 +1,7 @@
 // What makes the pages move. Everything is readable without it: the server sends figures and drawings, this adds
 // charts one can point at, sorting, search, keys, and the poll that keeps the figures current.
 import { hydrateCharts, repaintCharts } from "./charts.js";
+import { bindKeyForms } from "./keyforms.js";
 import { bindKeys } from "./keys.js";
 import { bindLive } from "./live.js";
 import { bindTables, resort } from "./tables.js";
@@ -11,6 +12,7 @@ bindTheme(repaintCharts);
 bindTables();
 bindTips();
 bindKeys();
+bindKeyForms();
 bindLive(() => {
   resort();
   hydrateCharts();

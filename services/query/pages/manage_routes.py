@@ -1,0 +1,230 @@
+"""Pages of those who run it: alerts, prices, the audit, keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from pricing.book import load_book
+from pricing.entries import END_OF_TIME_US, PriceBook
+from pricing.usage import USAGE_CLASS_INDEX
+from services.query.auth import Admin, Reader
+from services.query.pages.answers import PageRoute, page
+from services.query.pages.colours import colour_class
+from services.query.pages.formats import count, listing, plural
+from services.query.pages.reading import read_tenants
+from services.query.pages.scope import scope_for
+from services.query.pages.sentences import Sentence, Words
+from services.query.pages.surroundings import surroundings
+from services.query.parts import parts_of
+from services.query.read.audit import read_ledger, read_levels, read_waiting
+from services.query.read.freshness import read_data_through
+from services.query.read.session import reading
+from services.query.read.statement import tenant_condition
+
+ALERTS_SHOWN: Final = 100
+AUDIT_DAYS: Final = 7
+_SHOWN_CLASSES: Final = ("input_uncached", "cache_read", "cache_write_5m", "output_text")
+_MICROSECONDS: Final = 1_000_000
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_ALERTS = """
+SELECT a.alert_id, r.name AS rule, r.alert_type, a.tenant_id, a.series, a.title, a.summary, a.state, a.fired_at, a.resolved_at,
+    (SELECT string_agg(n.channel || ' ' || n.state, ', ' ORDER BY n.created_at) FROM notification AS n WHERE n.alert_id = a.alert_id) AS sent
+FROM alert AS a JOIN alert_rule AS r USING (rule_id)
+WHERE %(tenant)s::text IS NULL OR a.tenant_id = %(tenant)s ORDER BY a.fired_at DESC, a.alert_id LIMIT %(limit)s
+"""
+_RULES = """
+SELECT name, alert_type, threshold_cents, threshold_percent, tenant_id, notification_frequency, is_active, silenced_until,
+    slack_webhook IS NOT NULL AS slack, webhook_url IS NOT NULL AS webhook, cardinality(notification_emails) AS emails
+FROM alert_rule WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s ORDER BY created_at, name LIMIT 1000
+"""
+
+
+async def _rows(conn: AsyncConnection[Any], sql: str, values: dict[str, object]) -> list[dict[str, Any]]:
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(sql.encode(), values)
+        return await cursor.fetchall()
+
+
+@router.get("/alerts")
+@router.get("/admin/llm-costs/alerts")
+async def alerts(request: Request, principal: Reader) -> Response:
+    parts = parts_of(request)
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant"))
+        values: dict[str, object] = {"tenant": scope.tenant_id or principal.tenant_id, "limit": ALERTS_SHOWN}
+        fired, rules = await _rows(conn, _ALERTS, values), await _rows(conn, _RULES, values)
+        around = await surroundings(conn, principal, scope, "alerts", parts.clock())
+    return page(
+        request, "alerts.html",
+        {**around, "fired": fired, "rules": rules, "sentence": alert_sentence(fired), "zone": scope.zone},
+    )  # fmt: skip
+
+
+def alert_sentence(fired: list[dict[str, Any]]) -> Sentence:
+    firing = [one for one in fired if one["state"] == "firing"]
+    if not fired:
+        return (Words("No alert has fired yet."),)
+    if not firing:
+        return (Words("Nothing is firing. The last alert is resolved."),)
+    number = f"{count(len(firing))} {plural(len(firing), 'alert')}"
+    verb = "fires" if len(firing) == 1 else "fire"
+    return (Words(number, "alarm"), Words(f" {verb}: {firing[0]['title']}"))
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """One dated entry of a model; prices are USD per million tokens, as texts."""
+
+    provider: str
+    model: str
+    tier: str
+    colour: str
+    since: date
+    until: date | None
+    prices: tuple[str, ...]
+    more: str
+    source: str
+    checked: str
+    current: bool
+
+
+@cache
+def _book() -> PriceBook:
+    return load_book()
+
+
+def price_rows(book: PriceBook, today: date) -> tuple[PriceRow, ...]:
+    """Every entry, models by name, the newest entry of each first."""
+    return tuple(
+        _price_row(provider.name, model.name.partition("/")[2], model.tier, entry, today)
+        for provider in book.providers.values()
+        for model in sorted(provider.models.values(), key=lambda model: model.name)
+        for entry in reversed(model.entries)
+    )
+
+
+def _price_row(provider: str, model: str, tier: str, entry: Any, today: date) -> PriceRow:  # noqa: ANN401
+    plan = entry.plan("standard")
+    prices = plan.bands[0].prices if plan else ()
+    since = datetime.fromtimestamp(entry.effective_from_us / _MICROSECONDS, UTC).date()
+    ends = entry.effective_until_us < END_OF_TIME_US
+    until = datetime.fromtimestamp(entry.effective_until_us / _MICROSECONDS, UTC).date() if ends else None
+    more = [
+        f"above {count(band.above_prompt_tokens)} prompt tokens dearer" for band in (plan.bands[1:] if plan else ())
+    ]
+    more += [f"{name.replace('_', ' ')} billed apart" for name in (plan.unit_prices if plan else ())]
+    more += ["by time of day"] if plan and plan.windows else []
+    more += [f"{tier_} differs" for tier_ in entry.plans if tier_ not in ("standard", "*")]
+    shown = tuple(_per_million(prices[USAGE_CLASS_INDEX[name]]) if prices else "" for name in _SHOWN_CLASSES)
+    current = since <= today and (until is None or today < until)
+    return PriceRow(
+        provider,
+        model,
+        tier,
+        colour_class(provider),
+        since,
+        until,
+        shown,
+        ", ".join(more),
+        entry.source,
+        str(entry.checked),
+        current,
+    )
+
+
+def _per_million(price_pico_usd: int | None) -> str:
+    """Pico-USD a token are millionths of a dollar per million tokens: 2,500,000 reads $2.50."""
+    if price_pico_usd is None:
+        return ""
+    whole, rest = divmod(price_pico_usd, 1_000_000)
+    return f"${whole:,}.{f'{rest:06d}'.rstrip('0').ljust(2, '0')}"
+
+
+@router.get("/prices")
+async def prices(request: Request, principal: Reader) -> Response:
+    parts = parts_of(request)
+    now = parts.clock()
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant"))
+        where = " AND ".join(("unpriced_events > 0", "bucket >= %(since)s", *tenant_condition(scope.numbers, "")))
+        unpriced = await _rows(
+            conn,
+            f"SELECT provider, model, sum(unpriced_events)::bigint AS calls, max(bucket) AS last FROM usage_day WHERE {where} "
+            "GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 100",
+            {"since": now - timedelta(days=90)},
+        )
+        around = await surroundings(conn, principal, scope, "prices", now)
+    book = _book()
+    names = [f"{row['provider']}/{row['model']}" for row in unpriced]
+    sentence: Sentence = (Words("Every model that was called has a price."),)
+    if names:
+        verb = "has" if len(names) == 1 else "have"
+        total = sum(row["calls"] for row in unpriced)
+        sentence = (
+            Words(listing(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""), "alarm"),
+            Words(
+                f" {verb} no price yet: {count(total)} {plural(total, 'call')} count without a cost until the book names one."
+            ),
+        )
+    context = {
+        "rows": price_rows(book, now.date()),
+        "unpriced": unpriced,
+        "sentence": sentence,
+        "version": book.version,
+    }
+    return page(request, "prices.html", {**around, **context})
+
+
+@router.get("/audit")
+async def audit(request: Request, principal: Admin) -> Response:
+    parts = parts_of(request)
+    now = parts.clock()
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), None)
+        levels = await read_levels(conn, None, today - timedelta(days=AUDIT_DAYS - 1), today + timedelta(days=2))
+        ledger, waiting, data_through = await read_ledger(conn), await read_waiting(conn), await read_data_through(conn)
+        around = await surroundings(conn, principal, scope, "audit", now)
+    broken = [level for level in levels if not level.holds]
+    sentence: Sentence = (
+        Words("Every level says the same as the raw events", "relief"),
+        Words(f", over the last {AUDIT_DAYS} days."),
+    )
+    if broken:
+        verb = "disagrees" if len(broken) == 1 else "disagree"
+        sentence = (
+            Words(f"{count(len(broken))} {plural(len(broken), 'level')}", "alarm"),
+            Words(f" {verb} with the raw events."),
+        )
+    context = {
+        "levels": levels,
+        "ledger": ledger,
+        "waiting": waiting,
+        "data_through": data_through,
+        "sentence": sentence,
+    }
+    return page(request, "audit.html", {**around, **context})
+
+
+@router.get("/keys")
+async def keys(request: Request, principal: Admin) -> Response:
+    parts = parts_of(request)
+    async with reading(parts.reads) as conn:
+        scope = scope_for(principal, await read_tenants(conn), None)
+        around = await surroundings(conn, principal, scope, "keys", parts.clock())
+    records = await parts.keys.list_keys(None, 1_000)
+    active = sum(record.revoked_at is None for record in records)
+    sentence: Sentence = (
+        Words(f"{count(active)} {plural(active, 'key')} {'opens' if active == 1 else 'open'} these doors."),
+    )
+    context = {"records": records, "sentence": sentence, "tenants": scope.names}
+    return page(request, "keys.html", {**around, **context})
