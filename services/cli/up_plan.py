@@ -92,6 +92,8 @@ def environment(ports: Ports, connections: Connections, home: Path, *, demo: boo
         "GATEWAY_PORT": str(ports.gateway),
         "GRPC_PORT": str(ports.grpc),
         "PROCESSOR_PORT": str(ports.processor),
+        # One worker on one data folder: after a crash its successor takes over at once.
+        "PROCESSOR_INSTANCE": "up",
         "ALERTING_PORT": str(ports.alerting),
         "DEMO_PORT": str(ports.demo),
         "QUERY_URL": query_url(ports),

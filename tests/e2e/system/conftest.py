@@ -1,0 +1,85 @@
+"""The whole of Spendstream as `spendstream up` runs it, on a data folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.cli.running import Running, find_running
+from services.contracts.keys import make_key
+from tests.backends import temporary_home
+from tests.integration.processor.running import free_port
+
+ROOT = Path(__file__).parents[3]
+SHARED = ROOT.parent / "shared"
+_READY_SECONDS = 90
+
+
+@dataclass
+class System:
+    """`spendstream up` as a child process."""
+
+    home: Path
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli.main", "up"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _READY_SECONDS
+        while find_running(self.home) is None:
+            assert self.process.poll() is None, f"`up` ended:\n{self.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"`up` was not ready in time:\n{self.log.read_text()[-3000:]}"
+            time.sleep(0.2)
+
+    def stop(self) -> int:
+        """Ctrl-C; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+    @property
+    def running(self) -> Running:
+        found = find_running(self.home)
+        assert found is not None
+        return found
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A client of the query service; the admin's unless a key is given."""
+        headers = {"authorization": f"Bearer {key or self.running.admin_key}"}
+        return httpx.Client(base_url=self.running.urls["query"], headers=headers, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Started once for all tests that need the whole."""
+    with temporary_home() as home:
+        ports = {f"SPENDSTREAM_{name}_PORT": str(free_port()) for name in ("QUERY", "GATEWAY", "GRPC")}
+        own = {"SPENDSTREAM_HOME": str(home), "SPENDSTREAM_DEMO": "0", "SPENDSTREAM_ADMIN_KEY": make_key()}
+        started = System(home, {**os.environ, **ports, **own}, tmp_path_factory.mktemp("up") / "up.log")
+        started.start()
+        try:
+            yield started
+        finally:
+            if started.process is not None and started.process.poll() is None:
+                started.stop()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The acceptance checks and data beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("the acceptance checks and the trace are not at ../shared")
+    return SHARED

@@ -1,0 +1,109 @@
+"""The main job on the running whole: acceptance, the real trace replayed, restarts."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+
+from tests.e2e.system.conftest import ROOT, System
+from tests.integration.processor.running import wait_settled
+
+TRACE = "data/azure_llm_inference_2023_conv.csv"
+CALLS, PROMPT, COMPLETION = 19_366, 22_361_870, 4_088_665
+# $2.50 and $10.00 per million tokens.
+COST_USD = (PROMPT * Decimal("2.50") + COMPLETION * Decimal("10.00")) / 10**6
+
+
+def accept(system: System, shared: Path, check: str) -> None:
+    environment = {
+        **os.environ,
+        "SPENDSTREAM_URL": system.running.urls["query"],
+        "SPENDSTREAM_GATEWAY_URL": system.running.urls["gateway"],
+        "SPENDSTREAM_ADMIN_KEY": system.running.admin_key,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, str(shared / "accept" / check)], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_acceptance_check_of_exact_sums_holds(system: System, shared: Path) -> None:
+    accept(system, shared, "exact.py")
+
+
+def test_the_acceptance_check_of_every_endpoint_holds(system: System, shared: Path) -> None:
+    accept(system, shared, "rows.py")
+
+
+def replay(system: System, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "services.cli.main", "replay", str(file), *options]
+    return subprocess.run(command, cwd=ROOT, env=system.environment, capture_output=True, text=True, timeout=180)
+
+
+def test_a_real_trace_replayed_costs_what_plain_arithmetic_says_and_again_changes_nothing(
+    system: System, shared: Path
+) -> None:
+    trace = shared / TRACE
+    with trace.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert (len(rows), sum(int(r["ContextTokens"]) for r in rows), sum(int(r["GeneratedTokens"]) for r in rows)) == (
+        CALLS,
+        PROMPT,
+        COMPLETION,
+    )
+    assert Decimal("96.791325") == COST_USD
+    end = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    options = ("--tenant", "azure", "--provider", "openai", "--model", "gpt-4o", "--shift-end", end.strftime("%FT%TZ"))
+    for duplicates in (0, CALLS):
+        done = replay(system, trace, *options)
+        assert done.returncode == 0, done.stderr
+        for figure in ("19,366", "22,361,870", "4,088,665", "96.791325"):
+            assert figure in done.stdout, done.stdout
+        with system.client() as client:
+            span = {"filter[tenant_id]": "azure", "from": f"{end - timedelta(days=1):%F}", "to": f"{end + timedelta(days=1):%F}"}
+            totals = client.get("/api/v1/costs", params=span).raise_for_status().json()["totals"]
+            by_minute = client.get("/api/v1/costs", params=span | {"granularity": "hour", "limit": 1000}).json()["data"]
+        assert Decimal(totals["cost_usd"]) == COST_USD
+        assert (totals["calls"], totals["prompt_tokens"], totals["completion_tokens"]) == (CALLS, PROMPT, COMPLETION)
+        assert sum(Decimal(row["cost_usd"]) for row in by_minute) == COST_USD
+        with psycopg.connect(system.running.database_dsn) as connection:
+            row = connection.execute("SELECT sum(duplicate) FROM ledger").fetchone()
+        assert row is not None
+        assert row[0] >= duplicates
+    levels = wait_settled(_one_tenant(system), COST_USD)
+    assert levels == dict.fromkeys(levels, COST_USD)
+
+
+def _one_tenant(system: System) -> str:
+    """A DSN whose search path shows the tenant `azure` alone, so that plain sums are that tenant's."""
+    with psycopg.connect(system.running.database_dsn, autocommit=True) as connection:
+        row = connection.execute("SELECT tenant_no FROM tenant WHERE tenant_id = 'azure'").fetchone()
+        assert row is not None
+        connection.execute("CREATE SCHEMA IF NOT EXISTS only_azure")
+        for name in ("usage_minute", "usage_15m", "usage_hour", "usage_day", "usage_event"):
+            connection.execute(
+                f"CREATE OR REPLACE VIEW only_azure.{name} AS SELECT * FROM public.{name} WHERE tenant_no = {int(row[0])}"
+            )
+    return system.running.database_dsn + "?options=-csearch_path%3Donly_azure,public"
+
+
+def test_stopped_and_started_again_it_shows_the_same(system: System) -> None:
+    with system.client() as client:
+        before = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
+    pid = system.running.pid
+    assert system.stop() == 0
+    children = subprocess.run(["pgrep", "-g", str(pid)], capture_output=True, text=True, check=False).stdout
+    assert children == "", "no process is left"
+    system.start()
+    with system.client() as client:
+        after = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
+    assert after == before
+    assert before
