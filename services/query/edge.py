@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.query.api.problems import problem_response
@@ -11,8 +12,11 @@ from services.query.metrics import REQUEST_SECONDS
 from services.query.settings import BODY_BYTES_MAX
 
 
-class _BodyTooLarge(Exception):
-    pass
+class _BodyTooLarge(HTTPException):
+    """An HTTPException, because FastAPI takes any other error while a body comes in for a malformed body."""
+
+    def __init__(self) -> None:
+        super().__init__(413, f"A body may have at most {BODY_BYTES_MAX} bytes.")
 
 
 class Edge:
@@ -46,9 +50,8 @@ class Edge:
             if _declared_bytes(scope) > BODY_BYTES_MAX:
                 raise _BodyTooLarge
             await self._app(scope, limited_receive, noted_send)
-        except _BodyTooLarge:
-            refusal = problem_response(413, f"A body may have at most {BODY_BYTES_MAX} bytes.")
-            await refusal(scope, receive, noted_send)
+        except _BodyTooLarge as error:
+            await problem_response(error.status_code, error.detail)(scope, receive, noted_send)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             took = time.perf_counter() - began

@@ -194,7 +194,8 @@ def fold(conn: psycopg.Connection[Any], where: str = "true") -> None:
     bucket = "CASE WHEN latency_ms <= 1 THEN 0 ELSE least(96, ceil(4 * log(2, latency_ms) - 1e-9)) END"
     conn.execute(
         "INSERT INTO latency_hour_base (bucket, tenant_no, kafka_partition, feature, model, latency_bucket, calls) "
-        f"SELECT date_trunc('hour', occurred_at, 'UTC'), tenant_no, kafka_partition, feature, model, {bucket}, count(*) "
+        f"SELECT date_trunc('hour', occurred_at, 'UTC'), tenant_no, kafka_partition, feature, model, {bucket}, "
+        f"count(*) "
         f"FROM {CORRECTED} WHERE latency_ms IS NOT NULL AND {where} GROUP BY 1, 2, 3, 4, 5, 6"
     )
     conn.execute(

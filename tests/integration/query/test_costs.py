@@ -121,7 +121,8 @@ def oracle(dsn: str, query: CostQuery) -> dict[tuple[object, ...], dict[str, Any
     columns = [f"{key} AS k{place}" for place, key in enumerate(keys)]
     columns += [f"{names[name]} AS {name}" for name in query.measures]
     group = f"GROUP BY {', '.join(keys)}" if keys else "HAVING count(*) > 0"
-    sql = f"SELECT {', '.join(columns)} FROM {CORRECTED} JOIN tenant USING (tenant_no) WHERE {' AND '.join(wheres)} {group}"
+    where = " AND ".join(wheres)
+    sql = f"SELECT {', '.join(columns)} FROM {CORRECTED} JOIN tenant USING (tenant_no) WHERE {where} {group}"
     with psycopg.connect(dsn, row_factory=dict_row) as conn:
         rows = conn.execute(sql.encode(), values).fetchall()
     found = {}

@@ -1,0 +1,272 @@
+"""The API's manners: every wrong parameter named, never a 5xx, sign-in, sessions that other sites can't use, limits."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from services.contracts.signin import make_signin_token
+from services.query.auth import SESSION_COOKIE
+from tests.integration.query.conftest import ADMIN_KEY, SECRET, Service
+from tests.integration.query.store import Event, add_tenant, fold, insert_raw
+
+ADMIN = "/api/v1/admin/llm-costs"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def seeded(database: str) -> None:
+    now = datetime.now(UTC)
+    with psycopg.connect(database) as conn:
+        tenant = add_tenant(conn, "acme", "Asia/Kathmandu")
+        attempts = [
+            Event(now - timedelta(minutes=9 - n), tenant, 1_000_000 * (n + 1), 1, {
+                "request_id": "req/1", "attempt": n + 1, "run_id": "run 1", "feature": "chat", "agent_id": "dexter",
+                "section_path": "agent:dexter/llm", "status": "error" if n == 0 else "ok", "input_uncached": 300,
+                "output_text": 100, "user_id": '=HYPERLINK("evil")', "channel": "slack", "customer_id": "alice",
+            })
+            for n in range(2)
+        ]  # fmt: skip
+        insert_raw(conn, attempts)
+        fold(conn)
+
+
+def wrong(answer: httpx.Response) -> set[str]:
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == 400
+    assert all(error["detail"] for error in body["errors"])
+    return {error["parameter"] for error in body["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ({"from": "yesterday"}, {"from"}),
+        ({"from": "2026-10-02", "to": "2026-10-01"}, {"to"}),
+        ({"from": "1", "tz": "Mars/Base", "group_by": "a,b", "measures": "x"}, {"from", "tz", "group_by", "measures"}),
+        ({"granularity": "second", "limit": "-1", "nonsense": "1"}, {"granularity", "limit", "nonsense"}),
+        ({"limit": "1001"}, {"limit"}),
+        ({"limit": "many"}, {"limit"}),
+        ({"cursor": "zzz"}, {"cursor"}),
+        ({"order_by": "latency_ms_avg"}, {"order_by"}),
+        ({"order": "sideways"}, {"order"}),
+        ({"filter[color]": "red"}, {"filter[color]"}),
+        ({"filter[model]": "a\x00b"}, {"filter[model].0"}),
+        ({"granularity": "minute", "from": "2016-01-01", "to": "2026-01-01"}, {"granularity"}),
+        ({"group_by": "customer_id,provider", "from": "2026-01-01", "to": "2026-06-01"}, {"group_by"}),
+        ({"tz": "../../etc/passwd"}, {"tz"}),
+        ({"measures": ""}, {"measures"}),
+    ],
+)  # fmt: skip
+async def test_every_wrong_parameter_is_named(service: Service, parameters: dict[str, str], names: set[str]) -> None:
+    assert wrong(await service.get("/api/v1/costs", **parameters)) == names
+
+
+async def test_every_route_of_the_api_refuses_a_parameter_it_does_not_know(service: Service) -> None:
+    ids = {"tenant_id": "acme", "feature": "chat", "request_id": "req/1", "run_id": "run 1", "agent_id": "dexter"}
+    tried = 0
+    for route in service.routes():
+        if not route.path.startswith(("/api/", "/tenants/")) or "GET" not in (route.methods or ()):
+            continue
+        path = route.path.replace(":path", "")
+        for name, value in ids.items():
+            path = path.replace(f"{{{name}}}", value)
+        answer = await service.get(path, nonsense="1")
+        assert "nonsense" in wrong(answer), path
+        tried += 1
+    assert tried > 25
+
+
+async def test_dates_of_the_other_families_are_named_as_they_name_them(service: Service) -> None:
+    assert wrong(await service.get("/api/portal/usage/acme/summary", start_date="x", end_date="y")) == {
+        "start_date",
+        "end_date",
+    }
+    assert wrong(await service.get("/api/cost-tracking", startDate="x", period="week")) == {"period"}
+    assert wrong(await service.get("/api/cost-tracking/reports/monthly", month="2026-13")) == {"month"}
+    assert wrong(await service.get(f"{ADMIN}/by-org", sortBy="size", minCostCents="-1")) == {"sortBy", "minCostCents"}
+
+
+async def test_a_request_and_its_attempts(service: Service) -> None:
+    body = (await service.get("/api/v1/requests/req/1")).json()["data"]
+    assert [attempt["attempt"] for attempt in body["attempts"]] == [1, 2]
+    assert [attempt["cost_usd"] for attempt in body["attempts"]] == ["0.000001", "0.000002"]
+    assert [attempt["dearest"] for attempt in body["attempts"]] == [False, True]
+    assert sum(attempt["attempt_cost_share"] for attempt in body["attempts"]) == pytest.approx(1)
+    summary = body["summary"]
+    assert (summary["cost_usd"], summary["wasted_cost_usd"], summary["prompt_share"]) == ("0.000003", "0.000001", 0.75)
+
+
+async def test_a_run_and_its_tree(service: Service) -> None:
+    body = (await service.get("/api/v1/runs/run 1")).json()["data"]
+    assert (body["agent_id"], body["calls"], body["cost_usd"]) == ("dexter", 2, "0.000003")
+    (agent,) = body["tree"]["children"]
+    assert (agent["name"], agent["children"][0]["path"]) == ("agent:dexter", "agent:dexter/llm")
+
+
+async def test_the_default_zone_is_the_tenants(service: Service) -> None:
+    body = (await service.get("/api/v1/costs", **{"filter[tenant_id]": "acme", "granularity": "day"})).json()
+    assert len(body["data"]) == 30
+    assert all(row["bucket"].endswith("T00:00:00+05:45") for row in body["data"])
+    assert body["totals"]["cost_usd"] == "0.000003"
+
+
+async def test_customers_of_the_last_day(service: Service) -> None:
+    (row,) = (await service.get("/tenants/acme/customers")).json()
+    assert (row["customer_id"], row["total_cost_usd"], row["calls"]) == ("alice", "0.000003", 2)
+    assert (row["avg_cost_per_call_usd"], row["percent_of_total"]) == ("0.0000015", 100.0)
+
+
+async def test_an_exports_cells_are_no_formulas(service: Service) -> None:
+    answer = await service.get(f"{ADMIN}/export")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert {row["user"] for row in rows} == {'\'=HYPERLINK("evil")'}
+    assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal("0.000003")
+    assert [row["success"] for row in rows] == ["false", "true"]
+
+
+async def test_a_budget_from_its_making_to_its_end(service: Service) -> None:
+    url, new = "/api/v1/budgets", {"tenant_id": "acme", "scope": {"agent_id": "dexter"}, "window": "daily"}
+    assert wrong(await service.ask("POST", url, json={**new, "limit_usd": "-1"})) == {"limit_usd"}
+    assert wrong(await service.ask("POST", url, json={**new, "limit_usd": "1", "tenant_id": "none"})) == {"tenant_id"}
+    made = (await service.ask("POST", url, json={**new, "limit_usd": "0.000003"})).json()["data"]
+    check = (await service.get(f"{url}/check", tenant_id="acme", agent_id="dexter")).json()["data"]
+    assert (check["status"], check["remaining_usd"], check["budget_id"]) == ("exceeded", "0", made["id"])
+    other = (await service.get(f"{url}/check", tenant_id="acme", agent_id="cassie")).json()["data"]
+    assert (other["status"], other["remaining_usd"]) == ("ok", None)
+    (row,) = (await service.get("/api/portal/usage/acme/budget-alerts")).json()
+    assert (row["agent_name"], row["status"], row["budget_limit_usd"]) == ("Dexter", "exceeded", 0.000003)
+    changed = await service.ask("PATCH", f"{url}/{made['id']}", json={"limit_usd": "0.0000035"})
+    assert changed.json()["data"]["limit_usd"] == "0.0000035"
+    assert (await service.get(f"{url}/{made['id']}")).json()["data"]["status"] == "warning"
+    assert (await service.ask("DELETE", f"{url}/{made['id']}")).status_code == 204
+    assert (await service.get(f"{url}/{made['id']}")).status_code == 404
+
+
+async def test_an_alert_rule_from_its_making_to_its_end(service: Service, database: str) -> None:
+    url = f"{ADMIN}/alerts"
+    new: dict[str, Any] = {
+        "name": "Day", "alertType": "daily_limit", "thresholdCents": 100, "organizationId": "acme",
+        "slackWebhook": "https://hooks.slack.com/services/T/B/secret", "notificationEmails": ["a@example.com"],
+    }  # fmt: skip
+    assert wrong(await service.ask("POST", url, json={**new, "organizationId": "none"})) == {"organizationId"}
+    made = (await service.ask("POST", url, json=new)).json()["data"]
+    assert "secret" not in made["slackWebhook"]
+    # Sent back as it was shown, the address stays.
+    put = await service.ask("PUT", f"{url}/{made['id']}", json={**new, "slackWebhook": made["slackWebhook"]})
+    assert put.status_code == 200
+    with psycopg.connect(database) as conn:
+        kept = conn.execute("SELECT slack_webhook FROM alert_rule WHERE rule_id = %s", (made["id"],)).fetchone()
+    assert kept == (new["slackWebhook"],)
+    tested = await service.ask("POST", f"{url}/{made['id']}/test")
+    assert (tested.status_code, tested.json()["data"]["channels"]) == (202, ["slack", "email"])
+    told = (await service.get(f"{url}/history")).json()["data"]
+    assert {one["channel"] for one in told[0]["notifications"]} == {"slack", "email"}
+    assert (await service.ask("DELETE", f"{url}/{made['id']}")).status_code == 204
+    assert (await service.get(f"{url}/{made['id']}")).status_code == 404
+    actions = [entry["action"] for entry in (await service.get("/api/v1/admin-log")).json()["data"]]
+    assert actions[:4] == ["alert.delete", "alert.test", "alert.change", "alert.create"]
+
+
+async def test_tenants_are_added_and_renamed(service: Service) -> None:
+    made = await service.ask("POST", "/api/v1/tenants", json={"tenant_id": "new/co", "tz": "Europe/Berlin"})
+    assert (made.status_code, made.json()["data"]["name"]) == (201, "new/co")
+    assert (await service.ask("POST", "/api/v1/tenants", json={"tenant_id": "new/co"})).status_code == 409
+    changed = await service.ask("PATCH", "/api/v1/tenants/new/co", json={"name": "New & Co"})
+    assert changed.json()["data"]["name"] == "New & Co"
+    assert wrong(await service.ask("PATCH", "/api/v1/tenants/new/co", json={"tz": "Mars"})) == {"tz"}
+    assert (await service.ask("PATCH", "/api/v1/tenants/none", json={"name": "x"})).status_code == 404
+
+
+async def test_the_audit_holds(service: Service) -> None:
+    body = (await service.get("/api/v1/audit")).json()["data"]
+    assert body["holds"]
+    names = {identity["name"] for identity in body["identities"]}
+    assert {"raw = usage_minute", "raw = usage_15m", "raw = usage_hour", "raw = usage_day"} <= names
+    assert all(identity["totals"]["calls"] == 2 for identity in body["identities"])
+
+
+async def test_a_sign_in_link_opens_a_session_that_other_sites_cannot_use(service: Service) -> None:
+    link = f"/sign-in?token={make_signin_token(SECRET, datetime.now(UTC))}&next=//evil.example"
+    answer = await service.ask("GET", link, None)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    service.client.cookies.set(SESSION_COOKIE, answer.cookies[SESSION_COOKIE])
+    assert (await service.get("/api/v1/keys", None)).status_code == 200
+    new = {"role": "viewer", "name": "x"}
+    for headers in (
+        {},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "https://evil.example"},
+        {"sec-fetch-site": "none"},
+    ):
+        refused = await service.ask("POST", "/api/v1/keys", None, json=new, headers=headers)
+        assert refused.status_code == 403, headers
+    for headers in ({"sec-fetch-site": "same-origin"}, {"origin": "http://query.test"}):
+        assert (await service.ask("POST", "/api/v1/keys", None, json=new, headers=headers)).status_code == 201
+    # A wrong key beside a good cookie is a wrong key.
+    assert (await service.get("/api/v1/keys", "sps_wrong")).status_code == 401
+
+
+async def test_a_session_ends_with_its_key(service: Service) -> None:
+    made = await service.new_key("viewer", "acme")
+    headers = {"sec-fetch-site": "same-origin"}
+    answer = await service.ask("POST", "/sign-in", None, data={"key": made["key"], "next": "/runs"}, headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
+    service.client.cookies.set(SESSION_COOKIE, answer.cookies[SESSION_COOKIE])
+    assert (await service.get("/api/v1/costs", None)).status_code == 200
+    await service.ask("DELETE", f"/api/v1/keys/{made['id']}")
+    assert (await service.get("/api/v1/costs", None)).status_code == 401
+
+
+async def test_bad_links_and_keys_sign_nobody_in(service: Service) -> None:
+    ingest = await service.new_key("ingest", "acme")
+    assert (await service.ask("GET", "/sign-in?token=x.y", None)).status_code == 401
+    for key in ("", "wrong", ingest["key"]):
+        answer = await service.ask(
+            "POST", "/sign-in", None, data={"key": key}, headers={"sec-fetch-site": "same-origin"}
+        )
+        assert answer.status_code == 401
+        assert "set-cookie" not in answer.headers
+    assert (await service.ask("POST", "/sign-in", None, data={"key": ADMIN_KEY})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"", 400), (b"{", 400), (b"[]", 400), (b'"x"', 400), (b'{"role":"king"}', 400), (b"x" * 2_000_000, 413),
+     (b'{"role":"admin","tenant_id":"acme"}', 400), (b'{"role":"ingest"}', 400), (b"\xff\xfe", 400),
+     (b'{"role":"viewer","tenant_id":"\\u0000"}', 400), (b"[" * 100_000, 400)],
+)  # fmt: skip
+async def test_a_bad_body_is_a_clear_refusal(service: Service, body: bytes, status: int) -> None:
+    answer = await service.ask("POST", "/api/v1/keys", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_hides_its_length_is_limited_too(service: Service) -> None:
+    async def endless() -> Any:  # noqa: ANN401
+        for _ in range(40):
+            yield b"x" * 100_000
+
+    answer = await service.ask("POST", "/api/v1/keys", content=endless())
+    assert answer.status_code == 413
+
+
+async def test_health_metrics_and_the_description_are_there(service: Service) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/docs", "/docs/start.js", "/openapi.json"):
+        assert (await service.get(path, None)).status_code == 200, path
+    metrics = (await service.get("/metrics", None)).text
+    assert 'route="/healthz"' in metrics
+    described = (await service.get("/openapi.json", None)).json()["paths"]
+    assert {"/api/v1/costs", "/api/v1/keys", "/tenants/{tenant_id}/customers", "/api/cost-tracking"} <= set(described)
+    assert (await service.get("/api/v1/nowhere")).headers["content-type"] == "application/problem+json"
