@@ -95,16 +95,16 @@ def _catch_up(client: Client, played: Played, base: datetime, now: datetime, say
     since = parse_instant(played.through) - _OVERLAP if played.through else base - demo_globex.HISTORY
     since = max(since, now - demo_globex.HISTORY)
     started = time.monotonic()
-    history = (event for at, event in itertools.takewhile(lambda timed: timed[0] <= now, _stream(since)))
+    history = (event for at, event in itertools.takewhile(lambda timed: timed[0] <= now, _stream(since, base)))
     sent = send_all(client, history, _ignore)
     say(f"globex: {sent.accepted:,} calls, {len(sent.rejected)} rejected, in {time.monotonic() - started:.1f} s.")
     return replace(played, through=format_instant(now))
 
 
-def _stream(since: datetime) -> Iterator[Timed]:
+def _stream(since: datetime, base: datetime) -> Iterator[Timed]:
     """All that globex does after `since`, without end."""
     for hour in demo_globex.hours(since, datetime.max.replace(tzinfo=UTC)):
-        yield from (timed for timed in demo_globex.events_of_hour(hour) if timed[0] > since)
+        yield from (timed for timed in demo_globex.events_of_hour(hour, base) if timed[0] > since)
 
 
 def _live(client: Client, played: Played, path: Path, now: Callable[[], datetime], say: Say) -> NoReturn:
@@ -113,7 +113,7 @@ def _live(client: Client, played: Played, path: Path, now: Callable[[], datetime
     through, saved = parse_instant(played.through), now()
     burst = demo_story.burst(parse_instant(played.burst))
     fresh = itertools.dropwhile(lambda timed: timed[0] < through - _OVERLAP, burst)
-    for at, event in heapq.merge(fresh, _stream(through), key=lambda timed: timed[0]):
+    for at, event in heapq.merge(fresh, _stream(through, parse_instant(played.base)), key=lambda timed: timed[0]):
         time.sleep(max(0.0, (at - now()).total_seconds()))
         _send_at_last(client, event, say)
         if at - saved > _REMEMBER_EVERY:

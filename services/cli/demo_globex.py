@@ -1,7 +1,7 @@
 """The demo's busy tenant: four weeks and on, every hour the same whenever it is asked for. Pure.
 
-What happens in an hour depends on the hour alone, so that a demo started again carries on where it was, and what it
-sends twice is the same events.
+What happens in an hour depends on the hour and on when the demo began, on nothing else: started again it carries on
+where it was, and what it sends twice is the same events.
 """
 
 from __future__ import annotations
@@ -123,23 +123,25 @@ def hours(first: datetime, last: datetime) -> Iterator[datetime]:
         hour += HOUR
 
 
-def events_of_hour(hour: datetime) -> list[tuple[datetime, Event]]:
-    """All calls that start in this hour (UTC), by time."""
+def events_of_hour(hour: datetime, base: datetime) -> list[tuple[datetime, Event]]:
+    """All calls that start in this hour (UTC) of a demo that began at `base`, by time."""
     # Not for secrets: a story needs no secret.
     rng = random.Random(f"{TENANT_ID} {hour.isoformat()}")  # nosec B311
     events: list[tuple[datetime, Event]] = []
-    for index in range(_requests(hour, rng)):
+    for index in range(_requests(hour, base, rng)):
         at = hour + timedelta(microseconds=rng.randrange(3_600_000_000))
         feature = rng.choices(FEATURES, _WEIGHTS)[0]
         events += _request(feature, at, f"{hour:%Y%m%d%H}-{index}", rng)
     return sorted(events, key=lambda pair: pair[0])
 
 
-def _requests(hour: datetime, rng: random.Random) -> int:
-    """A day's rhythm around 14:00, calmer weekends, some noise."""
+def _requests(hour: datetime, base: datetime, rng: random.Random) -> int:
+    """A business that grew fourfold in its four weeks: busiest around 14:00, calmer on weekends, some noise."""
+    age = min(1.0, max(0.0, (hour - (base - HISTORY)) / HISTORY))
+    growth = 0.45 + 1.35 * age * math.sqrt(age)
     day = 1 + 0.55 * math.cos((hour.hour - 14) / 24 * 2 * math.pi)
-    week = 0.55 if hour.weekday() >= 5 else 1.0
-    return max(5, round(_REQUESTS_PER_HOUR * day * week * rng.uniform(0.85, 1.15)))
+    week = 0.65 if hour.weekday() >= 5 else 1.0
+    return max(5, round(_REQUESTS_PER_HOUR * growth * day * week * rng.uniform(0.85, 1.15)))
 
 
 def _request(feature: Feature, at: datetime, name: str, rng: random.Random) -> Iterator[tuple[datetime, Event]]:
