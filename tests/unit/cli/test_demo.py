@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+
+import pytest
 
 from services.cli.demo import Played
 from services.cli.demo_globex import FEATURES, HISTORY, TENANT_ID, events_of_hour, hours
 from services.cli.demo_ids import uuid7_of
 from services.cli.demo_story import BURST_SECONDS, burst, small_tenants
+from services.cli.events_csv import Event
 from services.cli.slack_page import page
 from services.cli.times import parse_instant
 from services.contracts.admission import admit
 from services.contracts.json_event import decode_event
+from services.processor.spikes import HourTotals, Measures, evaluate
 
 BASE = datetime(2026, 11, 22, 14, 35, tzinfo=UTC)
 HOUR = BASE.replace(minute=0)
@@ -76,26 +81,29 @@ def test_the_retry_of_a_call_belongs_to_the_same_request() -> None:
         assert retry["section_path"] == firsts[retry["request_id"]]["section_path"] + "/retry:1"
 
 
-def test_the_burst_costs_more_than_the_rule_asks_within_a_minute() -> None:
-    calls = list(burst(BASE))
-    cost_usd = sum(
-        event["usage"]["input_uncached"] * Decimal("2.50") / 10**6 + event["usage"]["output_text"] * Decimal(10) / 10**6
-        for _, event in calls
-    )
-    usual_usd = _usual_hour_of_summarise()
-    assert len(calls) >= 20 and cost_usd >= max(Decimal(1), 3 * usual_usd)
+@pytest.mark.parametrize("start", [BASE, BASE + timedelta(hours=12), BASE + timedelta(days=3, minutes=24)])
+def test_the_growing_prompts_are_a_spike_within_a_minute_at_any_time_of_the_week(start: datetime) -> None:
+    calls = [timed for timed in burst(start) if timed[0] < start + timedelta(seconds=50)]
+    # Even when its hour has just begun and nothing else came in it.
+    hour = HourTotals(start.replace(minute=0), _measures(event for _, event in calls))
+    past = [
+        HourTotals(
+            each, _measures(event for _, event in events_of_hour(each, start) if event["feature"] == "summarise")
+        )
+        for each in hours(start - timedelta(days=7), start - timedelta(hours=1))
+    ]
+    assert evaluate(hour, past) is not None
+    assert evaluate(past[-1], past[:-1]) is None
     assert calls[-1][0] - calls[0][0] < timedelta(seconds=BURST_SECONDS)
 
 
-def _usual_hour_of_summarise() -> Decimal:
-    spent = [
-        event["usage"].get("input_uncached", 0) * Decimal("2.50") / 10**6
-        + event["usage"].get("output_text", 0) * Decimal(10) / 10**6
-        for hour in hours(BASE - timedelta(days=7), BASE)
-        for _, event in events_of_hour(hour, BASE)
-        if event["feature"] == "summarise"
-    ]
-    return sum(spent, Decimal(0)) / (7 * 24)
+def _measures(events: Iterable[Event]) -> Measures:
+    """What calls of gpt-4o used, at 2.50 and 10.00 USD per million tokens."""
+    used = [event["usage"] for event in events]
+    prompt_tokens = sum(usage.get("input_uncached", 0) for usage in used)
+    completion_tokens = sum(usage.get("output_text", 0) for usage in used)
+    cost_pico_usd = prompt_tokens * 2_500_000 + completion_tokens * 10_000_000
+    return Measures(cost_pico_usd, len(used), len(used), prompt_tokens, completion_tokens)
 
 
 def test_the_history_is_large_enough_to_be_worth_looking_at_and_small_enough_to_load_in_seconds() -> None:

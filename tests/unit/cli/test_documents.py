@@ -1,0 +1,47 @@
+"""What the documents tell people to send is what the doors accept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+
+from services.contracts.admission import admit
+from services.contracts.json_event import decode_event
+from services.contracts.json_strict import parse_json
+from services.contracts.stubs.spendstream.v1 import usage_pb2
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCUMENTS = ("README.md", "docs/sending-events.md")
+_SHELL = {"'$(cat /proc/sys/kernel/random/uuid)'": "some-id", "'$(date -u +%FT%TZ)'": "2026-11-22T12:00:00Z"}
+
+
+def bodies(document: str, command: str) -> list[str]:
+    """The JSON that commands of this name send, as the shell would have written it."""
+    text = (ROOT / document).read_text()
+    found = re.findall(rf"^{command}\b[^`]*?-d '(\{{.*?\}})'(?= *\\?$)", text, re.DOTALL | re.MULTILINE)
+    for shell, written in _SHELL.items():
+        found = [body.replace(shell, written) for body in found]
+    return [body for body in found if "event_id" in body]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_curl_command_sends_an_acceptable_event(document: str) -> None:
+    (body,) = bodies(document, "curl")
+    assert admit(decode_event(parse_json(body.encode()))) is None
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_grpcurl_command_sends_an_acceptable_event(document: str) -> None:
+    (body,) = bodies(document, "grpcurl")
+    request = json_format.Parse(body, usage_pb2.RecordUsageRequest())
+    assert [admit(event) for event in request.batch.events] == [None]
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "services/sdk/README.md"])
+def test_links_to_files_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
