@@ -36,7 +36,11 @@ class System:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli.main", "up"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+                [sys.executable, "-m", "services.cli.main", "up"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + _READY_SECONDS
         while find_running(self.home) is None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from tests.e2e.system.conftest import ROOT, System
@@ -68,7 +69,11 @@ def test_a_real_trace_replayed_costs_what_plain_arithmetic_says_and_again_change
         for figure in ("19,366", "22,361,870", "4,088,665", "96.791325"):
             assert figure in done.stdout, done.stdout
         with system.client() as client:
-            span = {"filter[tenant_id]": "azure", "from": f"{end - timedelta(days=1):%F}", "to": f"{end + timedelta(days=1):%F}"}
+            span = {
+                "filter[tenant_id]": "azure",
+                "from": f"{end - timedelta(days=1):%F}",
+                "to": f"{end + timedelta(days=1):%F}",
+            }
             totals = client.get("/api/v1/costs", params=span).raise_for_status().json()["totals"]
             by_minute = client.get("/api/v1/costs", params=span | {"granularity": "hour", "limit": 1000}).json()["data"]
         assert Decimal(totals["cost_usd"]) == COST_USD
@@ -95,13 +100,25 @@ def _one_tenant(system: System) -> str:
     return system.running.database_dsn + "?options=-csearch_path%3Donly_azure,public"
 
 
+def processes_of(home: Path) -> list[str]:
+    """Command lines of processes that work on this data folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line, environment = " ".join(process.cmdline()), process.environ()
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+            continue
+        if str(home) in line or environment.get("SPENDSTREAM_HOME") == str(home):
+            found.append(line)
+    return found
+
+
 def test_stopped_and_started_again_it_shows_the_same(system: System) -> None:
     with system.client() as client:
         before = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
-    pid = system.running.pid
+    assert processes_of(system.home), "they can be seen while they run"
     assert system.stop() == 0
-    children = subprocess.run(["pgrep", "-g", str(pid)], capture_output=True, text=True, check=False).stdout
-    assert children == "", "no process is left"
+    assert processes_of(system.home) == [], "no process is left"
     system.start()
     with system.client() as client:
         after = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
