@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
 from pricing.usage import COMPLETION_CLASSES, PROMPT_CLASSES
+from services.contracts.event_key import event_key
 from services.query.read.sources import RAW_FROM
 from services.query.read.statement import tenant_condition
 
@@ -163,9 +165,15 @@ async def read_request(conn: AsyncConnection[Any], tenants: tuple[int, ...] | No
     where = " AND ".join((*wheres, "e.request_id = %(id)s AND e.request_id <> ''"))
     calls = await _calls(conn, f"SELECT {CALL_COLUMNS} FROM {CALL_FROM} WHERE {where} LIMIT 10000", {"id": request_id})
     if not calls:
-        where = " AND ".join((*wheres, "e.event_id = %(id)s AND e.request_id = ''"))
-        sql = f"SELECT {CALL_COLUMNS} FROM {CALL_FROM} WHERE {where} LIMIT 100"
-        calls = await _calls(conn, sql, {"id": request_id})
+        # A call without a request id: the table of identities knows when its event happened.
+        known = " AND ".join(tenant_condition(tenants, "") or ["tenant_no = ANY(ARRAY(SELECT tenant_no FROM tenant))"])
+        sql = (
+            f"SELECT {CALL_COLUMNS} FROM (SELECT tenant_no, occurred_at FROM event_identity "
+            f"WHERE {known} AND event_key = %(key)s) AS k JOIN (SELECT * FROM usage_event) AS e "
+            f"ON e.tenant_no = k.tenant_no AND e.occurred_at = k.occurred_at AND e.event_key = %(key)s {_JOINS} "
+            "WHERE e.event_id = %(id)s AND e.request_id = ''"
+        )
+        calls = await _calls(conn, sql, {"id": request_id, "key": UUID(bytes=event_key(request_id))})
     return sorted(calls, key=_by_attempt)
 
 

@@ -7,11 +7,13 @@ import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
 
+from services.contracts.event_key import event_key
 from services.contracts.signin import make_signin_token
 from services.query.auth import SESSION_COOKIE
 from tests.integration.query.conftest import ADMIN_KEY, SECRET, Service
@@ -103,6 +105,25 @@ async def test_a_request_and_its_attempts(service: Service) -> None:
     assert sum(attempt["attempt_cost_share"] for attempt in body["attempts"]) == pytest.approx(1)
     summary = body["summary"]
     assert (summary["cost_usd"], summary["wasted_cost_usd"], summary["prompt_share"]) == ("0.000003", "0.000001", 0.75)
+
+
+async def test_a_call_without_a_request_id_is_its_own_request(service: Service, database: str) -> None:
+    with psycopg.connect(database) as conn:
+        row = conn.execute("SELECT tenant_no FROM tenant WHERE tenant_id = 'acme'").fetchone()
+        assert row is not None
+        # Long ago, so that no other test counts it.
+        insert_raw(conn, [Event(datetime(2026, 1, 1, tzinfo=UTC), row[0], 7, 1, {})])
+        conn.execute(
+            "UPDATE usage_event SET event_id = 'evt-1', event_key = %s WHERE request_id = '' AND tenant_no = %s",
+            (UUID(bytes=event_key("evt-1")), row[0]),
+        )
+        conn.execute(
+            "INSERT INTO event_identity SELECT tenant_no, event_key, 0, occurred_at FROM usage_event "
+            "WHERE event_id = 'evt-1'"
+        )
+    body = (await service.get("/api/v1/requests/evt-1")).json()["data"]
+    assert (body["summary"]["request_id"], body["summary"]["attempts"]) == ("evt-1", 1)
+    assert (await service.get("/api/v1/requests/evt-2")).status_code == 404
 
 
 async def test_a_run_and_its_tree(service: Service) -> None:
