@@ -24,8 +24,8 @@ from services.query.read.question import QueryRefused
 log = structlog.get_logger(__name__)
 
 CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -44,14 +44,22 @@ def page(request: Request, template: str, context: dict[str, object], status: in
     return HTMLResponse(render(template, context), status, PAGE_HEADERS)
 
 
-def fragment(request: Request, template: str, context: dict[str, object]) -> Response:
-    """The part of a page that is polled; 204 when it still is what the browser has (header `X-Seen`)."""
-    text = render(template, context)
-    seen = hashlib.sha256(text.encode()).hexdigest()[:16]
-    headers = {**PAGE_HEADERS, "X-Seen": seen}
-    if request.headers.get("x-seen") == seen:
-        return Response(status_code=204, headers=headers)
-    return HTMLResponse(text, headers=headers)
+def fragment(request: Request, template: str, context: dict[str, object], mark: str) -> Response:
+    """The part of a page that is polled. `mark` stands for the state of the store it shows."""
+    return HTMLResponse(render(template, context), headers={**PAGE_HEADERS, "X-Seen": seen_as(request, mark)})
+
+
+def seen_as(request: Request, mark: str) -> str:
+    """What the browser has after this answer; it sends it with its next poll as `X-Seen`."""
+    return hashlib.sha256(f"{request.url.path}?{request.url.query}#{mark}".encode()).hexdigest()[:16]
+
+
+def unchanged(request: Request, mark: str, text: str, state: str) -> Response | None:
+    """204 for a poll of what the browser already has; `text` and `state` keep its live dot alive."""
+    seen = seen_as(request, mark)
+    if not is_poll(request) or request.headers.get("x-seen") != seen:
+        return None
+    return Response(status_code=204, headers={**PAGE_HEADERS, "X-Seen": seen, "X-Through": f"{state} {text}"})
 
 
 def is_poll(request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""The value axis of a chart, decided on the server so that the first paint and the hydrated chart are the same picture."""
+"""The value axis of a chart, decided on the server: the first paint and the hydrated chart are one picture."""
 
 from __future__ import annotations
 

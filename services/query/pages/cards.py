@@ -52,7 +52,9 @@ def overview_cards(figures: OverviewFigures) -> tuple[Card, ...]:
         _latency(now, before),
         _runs(figures),
         _wasted(now),
-        Card("today", "Today", money(figures.today_pico_usd), money_exact(figures.today_pico_usd), note="since local midnight"),
+        Card(
+            "today", "Today", money(figures.today_pico_usd), money_exact(figures.today_pico_usd), note="since midnight"
+        ),
         Card("month", "Month to date", money(figures.month_pico_usd), money_exact(figures.month_pico_usd),
              note=f"since 1{THIN}{figures.read_at.astimezone(figures.shown.zone):%B}"),
     )  # fmt: skip
@@ -93,7 +95,9 @@ def _cost_per_call(now: Sums, before: Sums | None) -> Card:
 
 def _tokens(now: Sums, before: Sums | None) -> Card:
     note = f"{count(now.total_tokens // now.calls)} per call" if now.calls else ""
-    title = f"{count(now.total_tokens)} tokens: {count(now.prompt_tokens)} prompt, {count(now.completion_tokens)} completion"
+    title = (
+        f"{count(now.total_tokens)} tokens: {count(now.prompt_tokens)} prompt, {count(now.completion_tokens)} completed"
+    )
     compared = change(now.total_tokens, before.total_tokens) if before else None
     return Card("tokens", "Tokens", short(now.total_tokens), title, compared, "neutral", note)
 

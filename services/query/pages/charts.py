@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from pricing.money import PICO_PER_USD
 from services.query.pages.axes import Axis, count_axis, money_axis
 from services.query.pages.colours import colour_class
 from services.query.pages.figures import OverviewFigures, Point
@@ -21,6 +22,7 @@ _TOTALS_UP_TO = 14
 _LABELS_WANTED = 8
 _BAR_SHARE = 0.64
 _SERIES_MAX = 6
+_WHOLE_DOLLARS_FROM = 20 * PICO_PER_USD
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Chart:
     titles: tuple[str, ...]
     series: tuple[Series, ...]
     totals: tuple[str, ...]
+    top_texts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     hrefs: tuple[str, ...] = ()
     days: tuple[str, ...] = ()
@@ -83,6 +86,7 @@ class Chart:
                 for s in self.series
             ],
             "totals": self.totals,
+            "topTexts": self.top_texts,
             "notes": self.notes,
             "hrefs": self.hrefs,
             "days": self.days,
@@ -121,6 +125,7 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
         titles=tuple(_titles(figures, running)),
         series=tuple(series),
         totals=tuple(money(total) for total in totals),
+        top_texts=tuple(_top_text(total) for total in totals),
         notes=tuple(f"{count(number)} {plural(number, 'call')}" for number in calls),
         hrefs=tuple(state.with_days(first, max(first, end)) for first, end in zip(days, last, strict=True)),
         days=tuple(day.isoformat() for day in days),
@@ -144,7 +149,7 @@ def _money_series(key: str, label: str, colour: str, values: Sequence[int], tota
 
 
 def _labels(texts: Sequence[str], named: Sequence[int] | None = None) -> tuple[Label, ...]:
-    """Names the buckets `named`, else every k-th, k so that about eight stand in a row; every second leaves on a phone."""
+    """Names the buckets `named`, else every k-th so that about eight stand in a row; a phone shows every second."""
     if not texts:
         return ()
     if named is None:
@@ -182,7 +187,12 @@ def _bars(series: Sequence[Series], top: int, running: int | None) -> list[Bar]:
 
 def _tops(totals: Sequence[int], top: int) -> tuple[tuple[float, float, str], ...]:
     slots = len(totals)
-    return tuple(((i + 0.5) * 100 / slots, 100 - 100 * t / top, money(t)) for i, t in enumerate(totals) if t)
+    return tuple(((i + 0.5) * 100 / slots, 100 - 100 * t / top, _top_text(t)) for i, t in enumerate(totals) if t)
+
+
+def _top_text(pico_usd: int) -> str:
+    """Above a bar: whole dollars where the bar is not a small one."""
+    return money(pico_usd).partition(".")[0] if pico_usd >= _WHOLE_DOLLARS_FROM else money(pico_usd)
 
 
 def token_chart(figures: OverviewFigures) -> Chart:

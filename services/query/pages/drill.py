@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from services.contracts.agents import default_label
 from services.query.pages.colours import colour_class
-from services.query.pages.formats import count, milliseconds, money, plural, share
+from services.query.pages.formats import milliseconds, money, number_word, plural, share
 from services.query.pages.links import segment
 from services.query.pages.sentences import Sentence, Words
 from services.query.read.calls import Call
@@ -78,7 +78,7 @@ def _request_row(calls: list[Call], cost: int, dearest: int) -> RequestRow:
 def request_sentence(calls: Sequence[Call]) -> Sentence:
     """What it cost, in how many attempts, and what of it was wasted."""
     cost, wasted = sum(c.cost_pico_usd for c in calls), sum(c.cost_pico_usd for c in calls if c.wasted)
-    took = f" in {count(len(calls))} {plural(len(calls), 'attempt')}"
+    took = f" in {number_word(len(calls))} {plural(len(calls), 'attempt')}"
     words = [Words("This request cost "), Words(money(cost), "strong"), Words(took)]
     if wasted:
         words += [Words("; "), Words(f"{money(wasted)} of it was wasted", "alarm")]
@@ -163,7 +163,10 @@ def _walk(node: Node, depth: int, whole: int) -> Iterator[Branch]:
 
 def run_sentence(run: Run, root: Node) -> Sentence:
     """What the run cost, and where most of it went."""
-    calls = f" in {count(run.calls)} {plural(run.calls, 'call')}, {duration(run.ended_at - run.started_at)}."
+    took = run.ended_at - run.started_at
+    calls = f" in {number_word(run.calls)} {plural(run.calls, 'call')}" + (
+        f" within {duration(took)}." if took else "."
+    )
     words = [
         Words(f"This run of {default_label(run.agent_id)} cost "),
         Words(money(run.cost_pico_usd), "strong"),

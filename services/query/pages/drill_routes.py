@@ -117,7 +117,8 @@ async def request_attempts(request: Request, request_id: str, principal: Reader)
     mine = [call for call in calls if call.tenant_id == tenants[0]]
     whole = sum(call.cost_pico_usd for call in mine)
     context = {
-        "calls": mine, "request_id": mine[0].request_id, "tenant": tenants[0], "others": tenants[1:], "zone": scope.zone,
+        "calls": mine, "request_id": mine[0].request_id, "tenant": tenants[0], "others": tenants[1:],
+        "zone": scope.zone,
         "sentence": request_sentence(mine), "feature": mine[0].feature, "run_id": mine[0].run_id,
         "shares": [share(call.cost_pico_usd, whole) for call in mine], "segment": segment,
         "total_tokens": sum(call.prompt_tokens + call.completion_tokens for call in mine),
@@ -144,7 +145,8 @@ async def runs(request: Request, principal: Reader) -> Response:
     table = run_rows(found)
     spent = sum(row.cost for row in table)
     sentence = (
-        Words(f"The newest {count(len(table))} {plural(len(table), 'run')} cost "), Words(money(spent), "strong"), Words("."),
+        Words(f"The newest {count(len(table))} {plural(len(table), 'run')} cost "), Words(money(spent), "strong"),
+        Words("."),
     ) if table else (Words(f"No runs {period_words(shown)}."),)  # fmt: skip
     return page(request, "runs.html", {**around, "bar": bar, "sentence": sentence, "rows": table, "zone": scope.zone})
 

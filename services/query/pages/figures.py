@@ -29,6 +29,21 @@ class Sums:
         return self.prompt_tokens + self.completion_tokens
 
 
+def add(one: Sums, other: Sums) -> Sums:
+    """Both together. An average does not add up and is left out."""
+    return Sums(
+        cost_pico_usd=one.cost_pico_usd + other.cost_pico_usd,
+        calls=one.calls + other.calls,
+        requests=one.requests + other.requests,
+        errors=one.errors + other.errors,
+        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
+        completion_tokens=one.completion_tokens + other.completion_tokens,
+        wasted_pico_usd=one.wasted_pico_usd + other.wasted_pico_usd,
+        unpriced_events=one.unpriced_events + other.unpriced_events,
+        late_events=one.late_events + other.late_events,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A group by one dimension: `key` as stored ('' where the event said nothing), and the period before."""

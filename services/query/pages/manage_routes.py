@@ -17,7 +17,7 @@ from pricing.usage import USAGE_CLASS_INDEX
 from services.query.auth import Admin, Reader
 from services.query.pages.answers import PageRoute, page
 from services.query.pages.colours import colour_class
-from services.query.pages.formats import count, listing, plural
+from services.query.pages.formats import count, listing, number_word, plural
 from services.query.pages.reading import read_tenants
 from services.query.pages.scope import scope_for
 from services.query.pages.sentences import Sentence, Words
@@ -36,14 +36,15 @@ _MICROSECONDS: Final = 1_000_000
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _ALERTS = """
-SELECT a.alert_id, r.name AS rule, r.alert_type, a.tenant_id, a.series, a.title, a.summary, a.state, a.fired_at, a.resolved_at,
-    (SELECT string_agg(n.channel || ' ' || n.state, ', ' ORDER BY n.created_at) FROM notification AS n WHERE n.alert_id = a.alert_id) AS sent
+SELECT a.alert_id, r.name AS rule, r.alert_type, a.tenant_id, a.series, a.title, a.summary, a.state, a.fired_at,
+    a.resolved_at, (SELECT string_agg(n.channel || ' ' || n.state, ', ' ORDER BY n.created_at)
+    FROM notification AS n WHERE n.alert_id = a.alert_id) AS sent
 FROM alert AS a JOIN alert_rule AS r USING (rule_id)
 WHERE %(tenant)s::text IS NULL OR a.tenant_id = %(tenant)s ORDER BY a.fired_at DESC, a.alert_id LIMIT %(limit)s
 """
 _RULES = """
-SELECT name, alert_type, threshold_cents, threshold_percent, tenant_id, notification_frequency, is_active, silenced_until,
-    slack_webhook IS NOT NULL AS slack, webhook_url IS NOT NULL AS webhook, cardinality(notification_emails) AS emails
+SELECT name, alert_type, threshold_cents, threshold_percent, tenant_id, notification_frequency, is_active,
+    silenced_until, slack_webhook IS NOT NULL AS slack, webhook_url IS NOT NULL AS webhook, cardinality(notification_emails) AS emails
 FROM alert_rule WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s ORDER BY created_at, name LIMIT 1000
 """
 
@@ -158,8 +159,8 @@ async def prices(request: Request, principal: Reader) -> Response:
         where = " AND ".join(("unpriced_events > 0", "bucket >= %(since)s", *tenant_condition(scope.numbers, "")))
         unpriced = await _rows(
             conn,
-            f"SELECT provider, model, sum(unpriced_events)::bigint AS calls, max(bucket) AS last FROM usage_day WHERE {where} "
-            "GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 100",
+            f"SELECT provider, model, sum(unpriced_events)::bigint AS calls, max(bucket) AS last FROM usage_day "
+            f"WHERE {where} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 100",
             {"since": now - timedelta(days=90)},
         )
         around = await surroundings(conn, principal, scope, "prices", now)
@@ -172,7 +173,7 @@ async def prices(request: Request, principal: Reader) -> Response:
         sentence = (
             Words(listing(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""), "alarm"),
             Words(
-                f" {verb} no price yet: {count(total)} {plural(total, 'call')} count without a cost until the book names one."
+                f" {verb} no price yet: {count(total)} {plural(total, 'call')} without a cost until the book has one."
             ),
         )
     context = {
@@ -224,7 +225,7 @@ async def keys(request: Request, principal: Admin) -> Response:
     records = await parts.keys.list_keys(None, 1_000)
     active = sum(record.revoked_at is None for record in records)
     sentence: Sentence = (
-        Words(f"{count(active)} {plural(active, 'key')} {'opens' if active == 1 else 'open'} these doors."),
+        Words(f"{number_word(active).capitalize()} {plural(active, 'key')} beside the first admin’s."),
     )
     context = {"records": records, "sentence": sentence, "tenants": scope.names}
     return page(request, "keys.html", {**around, **context})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pricing.money import PICO_PER_USD
 from services.query.pages.cards import Card, overview_cards
 from services.query.pages.charts import Chart, Slice, cost_chart, ring, token_chart
 from services.query.pages.chrome import Bar, filter_bar, through
@@ -76,18 +77,21 @@ def overview_page(figures: OverviewFigures, state: PageState, tenants: Sequence[
         cards=overview_cards(figures),
         granularity=shown.granularity,
         cost=chart,
-        legend=tuple((s.label, s.colour, state.with_filter("provider", s.name) if s.name else "") for s in chart.series),
+        legend=tuple(
+            (s.label, s.colour, state.with_filter("provider", s.name) if s.name else "") for s in chart.series
+        ),
         ring=tuple(_ring_part(part, state) for part in ring(figures)),
-        ring_total=money(total.cost_pico_usd).partition(".")[0] if total.cost_pico_usd >= 10**14 else money(total.cost_pico_usd),
+        ring_total=_in_ring(total.cost_pico_usd),
         ring_note=LABELS[shown.name].lower() if shown.name != "custom" else "custom",
         providers=rows(figures.providers, total, lambda i: narrowed("provider", i), limit=8),
         models=rows(
-            figures.models, total, lambda i: narrowed("model", i), colour=lambda item: colour_class(item.sub), limit=_TOP
+            figures.models, total, lambda i: narrowed("model", i),
+            colour=lambda item: colour_class(item.sub), limit=_TOP,
         ),
         agents=rows((i for i in figures.agents if i.key), total, lambda i: narrowed("agent_id", i), limit=_TOP),
         hours=token_chart(figures),
         features=rows(
-            figures.features, total, lambda i: f"/features/{segment(i.key)}" + _tenant_query(state) if i.key else narrowed("feature", i),
+            figures.features, total, lambda i: _feature_href(i, state) if i.key else narrowed("feature", i),
             by=lambda sums: sums.total_tokens, limit=_TOP,
         ),
         customers=rows(figures.customers, total, lambda _: "", limit=_TOP),
@@ -95,9 +99,13 @@ def overview_page(figures: OverviewFigures, state: PageState, tenants: Sequence[
     )  # fmt: skip
 
 
-def _tenant_query(state: PageState) -> str:
-    query = state.at("").removeprefix("?")
-    return f"?{query}"
+def _feature_href(item: Item, state: PageState) -> str:
+    return state.at(f"/features/{segment(item.key)}")
+
+
+def _in_ring(pico_usd: int) -> str:
+    """Cents don't fit there from a hundred dollars on."""
+    return money(pico_usd).partition(".")[0] if pico_usd >= 100 * PICO_PER_USD else money(pico_usd)
 
 
 def _ring_part(part: Slice, state: PageState) -> RingPart:

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from services.contracts.agents import default_label
 from services.query.pages.figures import Budget, Item, PayrollFigures
 from services.query.pages.ranges import PageRange
-from services.query.pages.reading import Source, read_labels, to_next_hour
+from services.query.pages.reading import Source, compare, read_labels, to_next_hour
 from services.query.pages.scope import Tenant
 from services.query.read.budgets import read_budget_states, read_budgets
 from services.query.read.tenants import find_tenant
@@ -23,25 +23,24 @@ async def read_payroll(
     """Everything the page shows for one tenant."""
     source = Source(conn, (tenant.tenant_no,), tenant.zone)
     span, before = to_next_hour(shown.now, running=shown.running), shown.before
-    total, data_through = await source.total(span)
     labels = await read_labels(conn, (tenant.tenant_no,))
-    agents = await source.compared(span, before, "agent_id")
-    by_feature = await source.groups(span, "agent_id", sub="feature")
-    by_model = await source.groups(span, "agent_id", sub="model")
+    now = await source.breakdown(span, ("agent_id", "feature", "provider", "model"))
+    then = await source.breakdown(before, ("agent_id",)) if before else None
+    agents = compare(now.by("agent_id"), then.by("agent_id")) if then else now.by("agent_id")
     return PayrollFigures(
         shown=shown,
         tenant_id=tenant.tenant_id,
         read_at=read_at,
-        data_through=data_through,
-        total=total,
-        before=(await source.total(before))[0] if before else None,
+        data_through=now.data_through,
+        total=now.total,
+        before=then.total if then else None,
         agents=tuple(replace(a, label=labels.get(a.key, default_label(a.key))) for a in agents),
-        providers=await source.groups(span, "provider"),
+        providers=now.by("provider"),
         channels=await source.groups(span, "channel"),
         customers=await source.groups(span, "customer_id"),
         budgets=await _budgets(conn, tenant, read_at),
-        features_of=_subs(by_feature),
-        main_model_of={agent: models[0] for agent, models in _subs(by_model).items()},
+        features_of=_subs(now.by("agent_id", "feature")),
+        main_model_of={agent: models[0] for agent, models in _subs(now.by("agent_id", "model")).items()},
     )
 
 

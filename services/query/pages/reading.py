@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from psycopg import AsyncConnection
 
 from pricing.money import parse_usd
-from services.query.pages.figures import Item, Point, Sums
+from services.query.pages.figures import Item, Point, Sums, add
 from services.query.pages.ranges import Granularity, Span
 from services.query.pages.scope import Tenant, make_tenant
 from services.query.read.costs import read_costs
@@ -41,6 +41,35 @@ NARROW = (
     "errors",
 )
 GROUPS_MAX = 200
+COMBINATIONS_MAX = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Sums by combinations of dimensions; `alone` by each dimension where there are too many combinations."""
+
+    total: Sums
+    data_through: datetime | None
+    rows: tuple[tuple[dict[str, str], Sums], ...]
+    alone: dict[str, tuple[Item, ...]] = field(default_factory=dict)
+
+    def by(self, dimension: str, sub: str | None = None) -> tuple[Item, ...]:
+        """One item per value (and value of `sub`), dearest first."""
+        if self.alone:
+            return self.alone[dimension]
+        found: dict[tuple[str, str], Sums] = {}
+        for values, sums in self.rows:
+            key = (values[dimension], values[sub] if sub else "")
+            found[key] = add(found[key], sums) if key in found else sums
+        items = (Item(key, sums, sub=under) for (key, under), sums in found.items())
+        return tuple(sorted(items, key=lambda item: (-item.sums.cost_pico_usd, -item.sums.calls, item.key, item.sub)))
+
+
+def compare(items: tuple[Item, ...], earlier_items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Each item with what it was before; those that are gone stay, with nothing now."""
+    earlier = {item.key: item.sums for item in earlier_items}
+    shown = tuple(Item(i.key, i.sums, earlier.pop(i.key, Sums()), i.label, i.sub) for i in items)
+    return (*shown, *(Item(key, Sums(), sums) for key, sums in earlier.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +124,18 @@ class Source:
     ) -> tuple[Item, ...]:
         """Groups with what each was in the period before; those that are gone stay, with nothing now."""
         items = await self.groups(now, dimension, measures=measures)
-        if before is None:
-            return items
-        earlier = {item.key: item.sums for item in await self.groups(before, dimension)}
-        shown = tuple(Item(i.key, i.sums, earlier.pop(i.key, Sums()), i.label, i.sub) for i in items)
-        return (*shown, *(Item(key, Sums(), sums) for key, sums in earlier.items()))
+        return items if before is None else compare(items, await self.groups(before, dimension))
+
+    async def breakdown(self, span: Span, dimensions: tuple[str, ...]) -> Breakdown:
+        """The span's sums by every combination of the dimensions: one question instead of one for each."""
+        answer = await self._ask(span, dimensions, FULL, None, COMBINATIONS_MAX)
+        total = _sums(answer.totals, answer.unpriced_events, answer.late_events)
+        if answer.next_offset is None:
+            rows = tuple((row.dimensions, _sums(row.figures)) for row in answer.rows)
+            return Breakdown(total, answer.data_through, rows)
+        # More than fit: each dimension by itself, which is exact too.
+        alone = {name: await self.groups(span, name) for name in dimensions}
+        return Breakdown(total, answer.data_through, (), alone)
 
     async def series(
         self, span: Span, granularity: Granularity, dimension: str | None
@@ -192,6 +228,16 @@ async def read_labels(conn: AsyncConnection[Any], tenants: tuple[int, ...] | Non
         return {}
     cursor = await conn.execute("SELECT agent_id, label FROM agent_label WHERE tenant_no = %s", tenants)
     return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def read_mark(conn: AsyncConnection[Any]) -> str:
+    """Changes whenever a figure can have changed: what is applied, corrected, or told."""
+    cursor = await conn.execute(
+        "SELECT (SELECT sum(next_offset) FROM ledger), (SELECT max(adjustment_id) FROM cost_adjustment), "
+        "(SELECT max(fired_at) FROM alert), (SELECT count(*) FROM alert WHERE state = 'firing'), "
+        "(SELECT max(created_at) FROM budget), (SELECT count(*) FROM budget)"
+    )
+    return repr(await cursor.fetchone())
 
 
 async def count_firing(conn: AsyncConnection[Any], tenant_ids: Sequence[str] | None) -> int:

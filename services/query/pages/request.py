@@ -35,7 +35,7 @@ class Asked:
 
 
 def asked_of(request: Request, default: RangeName) -> Asked:
-    """RangeError where the URL makes no sense. Parameters that are no page's are ignored: a link may carry a tracker's."""
+    """RangeError where the URL makes no sense. Parameters of no page are ignored."""
     query = request.query_params
     first, last = _day(query.get("startDate"), "startDate"), _day(query.get("endDate"), "endDate")
     name = query.get("range") or ("custom" if first or last else default)

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
+from psycopg import AsyncConnection
 
 from services.query.auth import Reader
 from services.query.pages import assets, drill_routes, manage_routes
-from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, page
+from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, page, unchanged
+from services.query.pages.chrome import through
 from services.query.pages.links import PageState, segment
 from services.query.pages.overview import overview_page
 from services.query.pages.payroll import payroll_page
+from services.query.pages.ranges import PageRange
 from services.query.pages.read_overview import read_overview
 from services.query.pages.read_payroll import read_payroll
-from services.query.pages.reading import read_tenants
+from services.query.pages.reading import read_mark, read_tenants
 from services.query.pages.request import asked_of
 from services.query.pages.scope import UnknownTenant, scope_for
 from services.query.pages.signin import sign_in_page
 from services.query.pages.surroundings import surroundings
 from services.query.parts import parts_of
 from services.query.read.first import read_first_moment
+from services.query.read.freshness import read_data_through
 from services.query.read.session import reading
 
 pages = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+async def _mark(
+    conn: AsyncConnection[Any], request: Request, now: datetime, shown: PageRange
+) -> tuple[str, Response | None]:
+    """The state of the store, and the answer to a poll that has seen it. Each minute everything is read anew."""
+    mark = f"{await read_mark(conn)} {now:%H:%M}"
+    live = through(await read_data_through(conn), now, shown)
+    return mark, unchanged(request, mark, live.text, live.state)
+
+
+def _whole_or_part(request: Request, name: str, context: dict[str, object], mark: str) -> Response:
+    if is_poll(request):
+        return fragment(request, f"{name}_figures.html", context, mark)
+    return page(request, f"{name}.html", context)
 
 
 @pages.get("/")
@@ -35,16 +57,15 @@ async def overview(request: Request, principal: Reader) -> Response:
         scope = scope_for(principal, await read_tenants(conn), asked.tenant)
         oldest = await read_first_moment(conn, scope.numbers)
         shown = asked.resolve(now, scope, oldest)
+        mark, quiet = await _mark(conn, request, now, shown)
+        if quiet is not None:
+            return quiet
         figures = await read_overview(conn, scope, shown, asked.filters, now, oldest)
         around = await surroundings(conn, principal, scope, "overview", now)
     state = asked.state(request.url.path, tenant=scope.tenant_id if principal.tenant_id is None else None)
     view = overview_page(figures, state, scope.names)
     context: dict[str, object] = {**around, "page": view}
-    return (
-        fragment(request, "overview_figures.html", context)
-        if is_poll(request)
-        else page(request, "overview.html", context)
-    )
+    return _whole_or_part(request, "overview", context, mark)
 
 
 @pages.get("/usage")
@@ -74,16 +95,16 @@ async def payroll(request: Request, tenant_id: str, principal: Reader) -> Respon
         if scope.tenant is None:
             raise UnknownTenant(tenant_id)
         oldest = await read_first_moment(conn, scope.numbers)
-        figures = await read_payroll(conn, scope.tenant, asked.resolve(now, scope, oldest), now)
+        shown = asked.resolve(now, scope, oldest)
+        mark, quiet = await _mark(conn, request, now, shown)
+        if quiet is not None:
+            return quiet
+        figures = await read_payroll(conn, scope.tenant, shown, now)
         around = await surroundings(conn, principal, scope, "usage", now)
     state = PageState(f"/usage/{segment(tenant_id)}", asked.range_name, None, asked.first_day, asked.last_day)
     view = payroll_page(figures, state, scope.names, has_events=oldest is not None)
     context: dict[str, object] = {**around, "page": view}
-    return (
-        fragment(request, "payroll_figures.html", context)
-        if is_poll(request)
-        else page(request, "payroll.html", context)
-    )
+    return _whole_or_part(request, "payroll", context, mark)
 
 
 router = APIRouter()

@@ -118,7 +118,7 @@ function bars(data, token) {
       silent: true,
       tooltip: { show: false },
       data: sums,
-      label: { show: true, position: "top", distance: 3, formatter: ({ dataIndex }) => (sums[dataIndex] ? data.totals[dataIndex] : ""), color: token("--ink-2"), fontWeight: 560, fontSize: 11, fontFamily: token("--font") },
+      label: { show: true, position: "top", distance: 3, formatter: ({ dataIndex }) => (sums[dataIndex] ? data.topTexts[dataIndex] : ""), color: token("--ink-2"), fontWeight: 560, fontSize: 11, fontFamily: token("--font") },
       showSymbol: true,
       symbolSize: 0.01,
     });

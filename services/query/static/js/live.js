@@ -17,8 +17,10 @@ export function bindLive(onFigures) {
   root.addEventListener("htmx:afterRequest", (event) => {
     if (event.target.id !== "figures") return;
     const { xhr, successful } = event.detail;
-    if (successful) seen = xhr.getResponseHeader("X-Seen") ?? "";
-    else stale(xhr?.status);
+    if (!successful) return stale(xhr?.status);
+    seen = xhr.getResponseHeader("X-Seen") ?? "";
+    const through = xhr.getResponseHeader("X-Through");
+    if (through) dot(through.split(" ")[0], through.slice(through.indexOf(" ") + 1));
   });
   root.addEventListener("htmx:afterSwap", () => {
     current();
@@ -29,18 +31,18 @@ export function bindLive(onFigures) {
   });
 }
 
+function dot(state, text) {
+  const live = document.getElementById("live");
+  if (!live) return;
+  live.dataset.state = state;
+  live.lastElementChild.textContent = text;
+}
+
 function current() {
   const figures = document.getElementById("figures");
-  const live = document.getElementById("live");
-  if (!figures || !live) return;
-  live.dataset.state = figures.dataset.throughState;
-  live.title = figures.dataset.throughTitle;
-  live.lastElementChild.textContent = figures.dataset.through;
+  if (figures) dot(figures.dataset.throughState, figures.dataset.through);
 }
 
 function stale(status) {
-  const live = document.getElementById("live");
-  if (!live) return;
-  live.dataset.state = "stale";
-  live.lastElementChild.textContent = status ? "figures can’t be refreshed; trying again" : "no connection; trying again";
+  dot("stale", status ? "figures can’t be refreshed; trying again" : "no connection; trying again");
 }
