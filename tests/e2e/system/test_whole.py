@@ -94,9 +94,8 @@ def _one_tenant(system: System) -> str:
         assert row is not None
         connection.execute("CREATE SCHEMA IF NOT EXISTS only_azure")
         for name in ("usage_minute", "usage_15m", "usage_hour", "usage_day", "usage_event"):
-            connection.execute(
-                f"CREATE OR REPLACE VIEW only_azure.{name} AS SELECT * FROM public.{name} WHERE tenant_no = {int(row[0])}"
-            )
+            rows = f"SELECT * FROM public.{name} WHERE tenant_no = {int(row[0])}"
+            connection.execute(f"CREATE OR REPLACE VIEW only_azure.{name} AS {rows}")
     return system.running.database_dsn + "?options=-csearch_path%3Donly_azure,public"
 
 
