@@ -22,6 +22,8 @@ _CONSTANTS = (
     "tenant", "provider", "model", "feature", "agent-id", "section-path", "customer-id", "user-id", "channel",
     "region", "service-tier", "operation", "source",
 )  # fmt: skip
+# What shells say of a program that Ctrl-C ended.
+_INTERRUPTED = 130
 
 
 class _Instant(click.ParamType):
@@ -85,7 +87,8 @@ def replay(file: Path, pairs: tuple[tuple[str, str], ...], shift_end: datetime |
     except Unreachable as error:
         raise SystemExit(_complain(str(error))) from error
     except KeyboardInterrupt:
-        raise SystemExit(_complain("stopped; replay the same again to send the rest, nothing counts twice")) from None
+        _complain("stopped; replay the same again to send the rest, nothing counts twice")
+        raise SystemExit(_INTERRUPTED) from None
     sys.exit(0 if ok else 1)
 
 
