@@ -66,9 +66,10 @@ def _measured(before: Sums | None) -> Sums | None:
 
 
 def _total(now: Sums, before: Sums | None) -> Card:
-    warning = (
-        f"{count(now.unpriced_events)} {plural(now.unpriced_events, 'call')} unpriced" if now.unpriced_events else ""
-    )
+    left_out = f"{count(now.unpriced_events)} {plural(now.unpriced_events, 'call')} unpriced"
+    late = f"{count(now.late_events)} late"
+    said = (left_out if now.unpriced_events else "", late if now.late_events else "")
+    warning = ", ".join(part for part in said if part)
     compared = change(now.cost_pico_usd, before.cost_pico_usd) if before else None
     note = f"from {money(before.cost_pico_usd)}" if before else "nothing to compare with"
     return Card(

@@ -43,7 +43,7 @@ def money_ticks(top_pico_usd: int, steps: int) -> list[str]:
     labels = [usd_string(top_pico_usd * i // steps) for i in range(steps + 1)]
     places = max(len(label.partition(".")[2]) for label in labels)
     places = 2 if places == 1 else places
-    return [f"${Decimal(label):,.{places}f}" for label in labels]
+    return ["$0", *(f"${Decimal(label):,.{places}f}" for label in labels[1:])]
 
 
 def count(number: int) -> str:

@@ -44,7 +44,8 @@ WHERE %(tenant)s::text IS NULL OR a.tenant_id = %(tenant)s ORDER BY a.fired_at D
 """
 _RULES = """
 SELECT name, alert_type, threshold_cents, threshold_percent, tenant_id, notification_frequency, is_active,
-    silenced_until, slack_webhook IS NOT NULL AS slack, webhook_url IS NOT NULL AS webhook, cardinality(notification_emails) AS emails
+    silenced_until, slack_webhook IS NOT NULL AS slack, webhook_url IS NOT NULL AS webhook,
+    cardinality(notification_emails) AS emails
 FROM alert_rule WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s ORDER BY created_at, name LIMIT 1000
 """
 

@@ -29,6 +29,7 @@ FULL = (
     "completion_tokens",
     "wasted_cost_usd",
     "latency_ms_avg",
+    "unpriced_events",
 )
 NARROW = (
     "cost_usd",

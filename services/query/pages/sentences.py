@@ -42,7 +42,7 @@ def overview_sentence(figures: OverviewFigures) -> Sentence:
     if not before.cost_pico_usd:
         return (
             *start,
-            Words("; there was nothing to compare with before." if not before.calls else "; before it cost nothing."),
+            Words("; nothing came before." if not before.calls else "; before it cost nothing."),
         )
     delta = total.cost_pico_usd - before.cost_pico_usd
     if abs(delta) <= _SAME_WITHIN * before.cost_pico_usd:

@@ -66,8 +66,8 @@ def _say_read_through(dsn: str, stream: Stream, now: datetime) -> None:
     """What a worker reports of a partition read to its end."""
     with psycopg.connect(dsn) as connection:
         connection.execute(
-            "INSERT INTO partition_progress (topic_id, kafka_partition, next_offset, end_offset, seen_at) VALUES (%s, 0, 1, 1, %s) "
-            "ON CONFLICT (topic_id, kafka_partition) DO UPDATE SET seen_at = excluded.seen_at",
+            "INSERT INTO partition_progress (topic_id, kafka_partition, next_offset, end_offset, seen_at) "
+            "VALUES (%s, 0, 1, 1, %s) ON CONFLICT (topic_id, kafka_partition) DO UPDATE SET seen_at = excluded.seen_at",
             (stream.topic_id, now.astimezone(UTC)),
         )
 
