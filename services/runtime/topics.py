@@ -14,7 +14,7 @@ _TIMEOUT_SECONDS = 30
 
 def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, replication: int = 1) -> None:
     """Creates what is missing and leaves what is there; raises KafkaException when the broker refuses."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 4})
     wanted = [NewTopic(t.name, t.partitions, replication, config=t.config()) for t in topics]
     for future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_SECONDS).values():
         try:
