@@ -19,8 +19,10 @@ from services.query.api import (
     health,
     keys,
     portal,
+    prices,
     requests,
     session,
+    stream,
     tenants,
     tracking,
 )
@@ -32,7 +34,7 @@ from services.query.parts import QueryParts
 # In the order in which their paths are tried.
 _ROUTERS = (
     health, session, docs, costs, entities, requests, tenants, keys, portal, tracking, budgets, alerts, admin, audit,
-    admin_log,
+    admin_log, prices, stream,
 )  # fmt: skip
 
 

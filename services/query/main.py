@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 from psycopg_pool import AsyncConnectionPool
 
+from pricing.book import load_book
 from services.query.app import build_app
 from services.query.parts import QueryParts
 from services.query.read.session import STATEMENT_SECONDS_MAX
@@ -23,7 +24,9 @@ def build_parts(settings: QuerySettings) -> QueryParts:
     reads = _pool(settings, settings.query_read_connections_max)
     writes = _pool(settings, settings.query_write_connections_max)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
-    return QueryParts(settings, reads, writes, KeyStore(writes, admin_key), lambda: datetime.now(UTC))
+    return QueryParts(
+        settings, reads, writes, KeyStore(writes, admin_key), lambda: datetime.now(UTC), load_book(settings.price_book)
+    )
 
 
 def _pool(settings: QuerySettings, connections_max: int) -> AsyncConnectionPool[Any]:

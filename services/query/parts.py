@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from fastapi import Request
 from psycopg_pool import AsyncConnectionPool
 
+from pricing.entries import PriceBook
 from services.query.settings import QuerySettings
 from services.runtime.keys import KeyStore
 
@@ -23,6 +24,9 @@ class QueryParts:
     writes: AsyncConnectionPool[Any]
     keys: KeyStore
     clock: Callable[[], datetime]
+    book: PriceBook
+    # Open event streams; they are counted to be limited.
+    listeners: set[int] = field(default_factory=set)
 
 
 def parts_of(request: Request) -> QueryParts:

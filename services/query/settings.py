@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pricing.book import DEFAULT_BOOK_PATH
 from services.contracts.signin import SECRET_CHARACTERS_MIN
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -22,6 +25,7 @@ class QuerySettings(BaseSettings):
     query_host: str = "127.0.0.1"
     query_port: int = Field(default=8000, ge=0, le=65535)
     log_level: str = "info"
+    price_book: Path = DEFAULT_BOOK_PATH
     # Connections for reading answers, and for everything that writes.
     query_read_connections_max: int = Field(default=8, ge=1, le=100)
     query_write_connections_max: int = Field(default=3, ge=1, le=100)

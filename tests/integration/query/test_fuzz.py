@@ -15,14 +15,16 @@ from tests.integration.query.conftest import Service
 from tests.integration.query.store import Event, add_tenant, fold, insert_raw
 
 NASTY = [
-    "", " ", "0", "-1", "1e9", "99999999999999999999", "null", "true", "NaN", "acme", "chat", "2026-11-01", "2026-11-22",
-    "2026-11-22T10:00:00Z", "0000-00-00", "day", "hour", "cost_usd", "cost_usd,calls", "feature", "feature,model", "%00",
-    "\x00", "\ud7ff", "💸", "a" * 300, "../..", "'; DROP TABLE tenant; --", "%s", "%(p0)s", "{}", "bzA", "UTC",
-    "Asia/Kathmandu", "Europe/Berlin", "asc", "bucket", "minute", "week", "month", "all", "csv", "2026-11",
-    "9999-12-31T23:59:59.999999Z", "2026-11-01T00:00:00+23:59", "latency_ms_p95",
+    "", " ", "0", "-1", "1e9", "99999999999999999999", "null", "true", "NaN", "acme", "chat", "2026-11-01",
+    "2026-11-22", "2026-11-22T10:00:00Z", "0000-00-00", "day", "hour", "cost_usd", "cost_usd,calls", "feature",
+    "feature,model", "%00", "\x00", "\ud7ff", "💸", "a" * 300, "../..", "'; DROP TABLE tenant; --", "%s", "%(p0)s",
+    "{}", "bzA", "UTC", "Asia/Kathmandu", "Europe/Berlin", "asc", "bucket", "minute", "week", "month", "all", "csv",
+    "2026-11", "9999-12-31T23:59:59.999999Z", "2026-11-01T00:00:00+23:59", "latency_ms_p95",
 ]  # fmt: skip
-BODIES: list[Any] = [None, 0, "", [], {}, "x", [1], 1.5, True, "\ud800", "\x00", {"a": 1}, -1, 10**40, "acme", "daily",
-                     {"agent_id": "x"}, ["a@example.com"], "https://example.com/x", "viewer", 100, "0.1", "NaN"]  # fmt: skip
+BODIES: list[Any] = [
+    None, 0, "", [], {}, "x", [1], 1.5, True, "\ud800", "\x00", {"a": 1}, -1, 10**40, "acme", "daily",
+    {"agent_id": "x"}, ["a@example.com"], "https://example.com/x", "viewer", 100, "0.1", "NaN",
+]  # fmt: skip
 ROUNDS = 12
 
 
@@ -54,6 +56,8 @@ async def test_nonsense_is_never_a_server_error(service: Service, seed: int) -> 
             for _ in range(ROUNDS):
                 url = re.sub(r"\{\w+\}", lambda _: rng.choice(NASTY[:40]).replace("\x00", "%00") or "x", path)
                 asked = {name: rng.choice(NASTY) for name in parameters_of(operation) if rng.random() < 0.3}
+                if path.endswith("/stream"):
+                    asked["max_seconds"] = rng.choice(["1", "0", "x"])
                 fields = fields_of(description, operation)
                 body = {name: rng.choice(BODIES) for name in fields if rng.random() < 0.7} if fields else None
                 content = None if body is None else json.dumps(body).encode()

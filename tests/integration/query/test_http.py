@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -205,6 +206,20 @@ async def test_tenants_are_added_and_renamed(service: Service) -> None:
     assert changed.json()["data"]["name"] == "New & Co"
     assert wrong(await service.ask("PATCH", "/api/v1/tenants/new/co", json={"tz": "Mars"})) == {"tz"}
     assert (await service.ask("PATCH", "/api/v1/tenants/none", json={"name": "x"})).status_code == 404
+
+
+async def test_the_stream_tells_todays_totals_at_once(service: Service) -> None:
+    answer = await service.get("/api/v1/stream", tenant_id="acme", max_seconds="1")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    (data,) = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert {"cost_usd", "calls", "total_tokens"} <= set(json.loads(data.removeprefix("data: "))["totals"])
+
+
+async def test_prices_are_dollars_per_million_tokens(service: Service) -> None:
+    row, *_older = (await service.get("/api/v1/prices", provider="openai", model="gpt-4o-mini")).json()["data"]
+    assert row["usd_per_million_tokens"]["input_uncached"] == "0.15"
+    assert row["usd_per_million_tokens"]["output_text"] == "0.6"
+    assert (await service.get("/api/v1/prices/unpriced")).json()["data"] == []
 
 
 async def test_the_audit_holds(service: Service) -> None:

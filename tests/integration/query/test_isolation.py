@@ -83,7 +83,9 @@ async def test_no_route_says_anything_of_another_tenant(service: Service, other:
         if method == "GET":
             variants += [{name: SECRET} for name in TENANT_PARAMETERS]
         for parameters in variants:
-            answer = await service.ask(method, path, other.alpha_key, params=parameters, json=None)
+            if path.endswith("/stream"):
+                parameters = {**parameters, "max_seconds": "1"}
+            answer = await service.ask(method, path, other.alpha_key, params=parameters)
             assert answer.status_code < 500, (method, path, parameters, answer.text[:300])
             assert "98765" not in answer.text.replace(",", ""), (method, path, parameters)
             if path.startswith(("/api/", "/tenants/")):
