@@ -1,0 +1,66 @@
+"""`python -m tests.bench [backlog] [latency] [pricing]`: measures, prints Markdown tables. Nothing here is a test.
+
+Backends are those the environment names (see tests.backends), else embedded ones of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from services.runtime.embedded.backends import Backends
+from tests.backends import running_backends
+from tests.bench import backlog, latency, pricing_speed
+from tests.bench.resources import versions
+
+_NAMES = ("pricing", "backlog", "latency")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures speed; prints ratios.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all when left out")
+    parser.add_argument("--events", type=int, default=500_000, help="of each backlog")
+    parser.add_argument("--naive-events", type=int, default=20_000, help="for the agent it is compared with")
+    parser.add_argument(
+        "--duplicates", type=float, nargs="*", default=[0.0, 0.001, 0.01], help="shares, a backlog each"
+    )
+    parser.add_argument("--shuffled", action="store_true", help="events of a backlog in no order of time")
+    parser.add_argument("--rate", type=int, default=2_000, help="events a second for latency")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long latency sends")
+    asked = parser.parse_args()
+    unknown = sorted(set(asked.names) - set(_NAMES))
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: not one of {', '.join(_NAMES)}")
+    return asked
+
+
+def _print(title: str, lines: Iterable[str]) -> None:
+    print(f"\n## {title}\n", flush=True)
+    for line in lines:
+        print(line, flush=True)
+
+
+def main() -> None:
+    asked = _arguments()
+    names = asked.names or _NAMES
+    print(f"`{shlex.join(['python', '-m', 'tests.bench', *sys.argv[1:]])}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    with ExitStack() as stack:
+        backends: Backends | None = None
+        if {"backlog", "latency"} & set(names):
+            backends = stack.enter_context(running_backends())
+            print(f"\n{versions(backends.database_dsn)}")
+        if "pricing" in names:
+            _print("Pricing", pricing_speed.measure())
+        if "backlog" in names and backends:
+            lines = backlog.measure(backends, asked.events, asked.naive_events, asked.duplicates, asked.shuffled)
+            _print("Backlog", lines)
+        if "latency" in names and backends:
+            _print("Latency", latency.measure(backends, asked.rate, asked.seconds))
+
+
+if __name__ == "__main__":
+    main()
