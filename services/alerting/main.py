@@ -50,10 +50,12 @@ def serve(settings: AlertingSettings, stop: threading.Event, listening: Callable
         with metrics.EVALUATE_SECONDS.labels("spikes").time():
             evaluate_spikes(connection, _now(), telling)
         if monotonic() >= limits_due[0]:
-            limits_due[0] = monotonic() + settings.alerting_limit_seconds
+            started = monotonic()
             with metrics.EVALUATE_SECONDS.labels("limits").time():
                 evaluate_limits(connection, _now(), telling)
             metrics.PENDING.set(pending(connection))
+            # Never more than a fifth of the time, however much there is to read.
+            limits_due[0] = monotonic() + max(settings.alerting_limit_seconds, 4 * (monotonic() - started))
         metrics.LAST_EVALUATED.set_to_current_time()
         last_evaluated[0] = monotonic()
         return settings.alerting_spike_seconds

@@ -90,7 +90,7 @@ def spike_costs(connection: Connection, spikes: Iterable[Mapping[str, Any]]) -> 
         column = sql.SQL("AND {} = %(value)s").format(sql.Identifier(spike["dimension"]))
         row = connection.execute(
             sql.SQL(
-                "SELECT coalesce(sum(billed_pico_usd + adjustment_pico_usd), 0)::bigint FROM usage_minute "
+                "SELECT coalesce(sum(billed_pico_usd + adjustment_pico_usd), 0)::bigint FROM usage_minute_base "
                 "WHERE tenant_no = %(tenant_no)s AND bucket >= %(window_start)s AND bucket < %(window_end)s {}"
             ).format(column if spike["dimension"] in USAGE.dimensions else sql.SQL("")),
             dict(spike),
@@ -126,7 +126,7 @@ def _spending(
                 "SELECT tenant_no, feature, model, billed_pico_usd + adjustment_pico_usd AS cost, calls, "
                 "unpriced_events AS unpriced FROM {view} WHERE {conditions}"
             ).format(
-                view=sql.Identifier(f"{USAGE.name}_{piece.level}"),
+                view=sql.Identifier(USAGE.base_table if piece.level == "minute" else f"{USAGE.name}_{piece.level}"),
                 conditions=sql.SQL(" AND ").join([within, *conditions]),
             )
         )

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from services.processor.spike_causes import explain
-from services.processor.spike_totals import Connection, UsualHours, hours_before, open_hours, open_totals, parts
+from services.processor.spike_totals import Connection, PartsReader, UsualHours, hours_before, open_hours, open_totals
 from services.processor.spikes import (
     HOUR,
     HOUR_OVER_USUAL,
@@ -92,13 +92,13 @@ def _find(
             [sorted({s.tenant_no for s in candidates})],
         ).fetchall()
     )
-    found = []
+    found, reader = [], PartsReader(connection)
     # Features before their tenant: the narrower one is the better news.
     for one in sorted(candidates, key=lambda s: (s.tenant_no, s.hour, s.dimension, s.value)):
         history = hours_before(connection, one, now, memory, rule.history_hours)
         excess = evaluate(candidates[one], history, rule)
         if excess is not None:
-            found.append((one.tenant_no, _describe(connection, one, names[one.tenant_no], excess, now, rule)))
+            found.append((one.tenant_no, _describe(reader, one, names[one.tenant_no], excess, now, rule)))
     return found
 
 
@@ -121,11 +121,10 @@ def _over_floors(connection: Connection, series: set[SeriesHour], rule: SpikeRul
 
 
 def _describe(
-    connection: Connection, series: SeriesHour, tenant_id: str, excess: Excess, now: datetime, rule: SpikeRule
+    reader: PartsReader, series: SeriesHour, tenant_id: str, excess: Excess, now: datetime, rule: SpikeRule
 ) -> Spike:
-    basis = [totals.hour for totals in excess.basis]
-    usual = parts(connection, series, min(basis), max(basis) + HOUR, basis)
-    explanation = explain(series, tenant_id, excess, parts(connection, series, series.hour, series.hour + HOUR), usual)
+    usual = reader.parts(series, [totals.hour for totals in excess.basis])
+    explanation = explain(series, tenant_id, excess, reader.parts(series, [series.hour]), usual)
     return Spike(
         spike_id=uuid.uuid4(),
         rule=rule.name,
