@@ -54,6 +54,19 @@ CREATE TABLE ledger (
     PRIMARY KEY (cluster_id, topic_id, kafka_partition)
 ) WITH (fillfactor = 50);
 
+-- Offsets that were passed without counting what was there. 'empty': read again, and the log has nothing there (marks of
+-- transactions). 'deleted', 'abandoned': an operator adopted a log that no longer holds them; see admin_log.
+CREATE TABLE ledger_gap (
+    cluster_id text NOT NULL,
+    topic_id text NOT NULL,
+    kafka_partition integer NOT NULL,
+    first_offset bigint NOT NULL,
+    next_offset bigint NOT NULL,
+    reason text NOT NULL CHECK (reason IN ('empty', 'deleted', 'abandoned')),
+    found_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (cluster_id, topic_id, kafka_partition, first_offset)
+);
+
 -- Written every second by each partition's owner: tells a partition that is idle from one that is stuck.
 CREATE TABLE partition_progress (
     topic_id text NOT NULL,
@@ -176,6 +189,7 @@ CREATE TABLE cost_adjustment (
     reason text NOT NULL,
     made_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX ON cost_adjustment (tenant_no, event_key);
 
 -- One row. Buckets that end at or before `closed_through` are closed: a write into one is marked in dirty_bucket.
 CREATE TABLE rollup_state (
