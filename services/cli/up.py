@@ -125,6 +125,8 @@ def _start_backends(settings: UpSettings, home: Home, supervisor: Supervisor, st
     stack.callback(_stop, supervisor)
     _say(f"Starting {_names(settings)} in {home.path}")
     started = embedded.start()
+    if embedded.postgres is not None and embedded.postgres.folder.parent != home.path.resolve():
+        _say(f"The database's files are in {embedded.postgres.folder}: its own user can't reach {home.path}")
     for name, stage, stop_signal in (
         ("kafka", Stage.BROKER, signal.SIGTERM),
         ("postgres", Stage.DATABASE, signal.SIGINT),

@@ -78,6 +78,7 @@ class Home:
             # Others may pass through: as root, the database runs as another user.
             self.path.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
             self.logs.mkdir(exist_ok=True)
+            self.logs.chmod(0o700)
             self._lock()
         except OSError as error:
             raise HomeError(f"Can't use {self.path} as data folder: {error.strerror}.") from error

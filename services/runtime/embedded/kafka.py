@@ -63,7 +63,7 @@ class EmbeddedKafka:
         if self._home.is_ready(Part.KAFKA):
             self._check_identity()
             return
-        self._home.begin_part(Part.KAFKA)
+        self._home.begin_part(Part.KAFKA).mkdir(mode=0o700)
         cluster_id = self._home.manifest.home_id
         format_arguments = ["format", "--cluster-id", cluster_id, "--config", str(self._settings_file)]
         self._formatting = self._spawn([*self._java, "kafka.tools.StorageTool", *format_arguments])

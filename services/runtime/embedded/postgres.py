@@ -53,6 +53,11 @@ class EmbeddedPostgres:
         return self._dsn(OWNER, self._home.secret("database_password"), DATABASE)
 
     @property
+    def folder(self) -> Path:
+        """Where its files really are: as root, not always in the data folder."""
+        return self._data.resolve()
+
+    @property
     def process(self) -> Process | None:
         return self._server
 

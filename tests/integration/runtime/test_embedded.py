@@ -71,6 +71,7 @@ def test_a_stop_leaves_no_process_and_a_restart_finds_the_data_at_the_same_ports
     with pytest.raises(HomeError, match="in use"):
         EmbeddedBackends(home).start()
     backends.stop()
+    assert all((home / part).stat().st_mode & 0o077 == 0 for part in ("kafka", "postgres", "logs"))
     assert not any(process.is_running() for process in everyone)
     with EmbeddedBackends(home) as second:
         assert second == first
