@@ -53,11 +53,15 @@ class QuarantinedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The messages of one partition in a flush: offsets [first, next), the broker's time of the last."""
+    """The messages of one partition in a flush: offsets [first, next), the broker's time of the last.
+
+    `holes`: half-open ranges of offsets in between that no message of the flush has.
+    """
 
     first_offset: int
     next_offset: int
     through_us: int
+    holes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)

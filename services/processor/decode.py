@@ -118,6 +118,8 @@ def _spans(messages: Sequence[Message]) -> dict[int, Span]:
     spans: dict[int, Span] = {}
     for message in messages:
         before = spans.get(message.partition)
-        first = before.first_offset if before else message.offset
-        spans[message.partition] = Span(first, message.offset + 1, message.received_us)
+        first, holes = (before.first_offset, before.holes) if before else (message.offset, ())
+        if before and message.offset > before.next_offset:
+            holes = (*holes, (before.next_offset, message.offset))
+        spans[message.partition] = Span(first, message.offset + 1, message.received_us, holes)
     return spans

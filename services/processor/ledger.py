@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import psycopg
+import structlog
 from psycopg.errors import LockNotAvailable
 
 from services.contracts.errors import Crash
+from services.processor.gaps import Gap
 
+log = structlog.get_logger()
 _LOCK_WAIT = "5s"
 
 
@@ -107,3 +110,16 @@ def lock(connection: psycopg.Connection, stream: Stream, claims: Mapping[int, Cl
     if len(rows) != len(claims):
         raise Crash("ledger rows are missing")
     return {partition: next_offset for partition, next_offset, _ in rows}
+
+
+def record_gaps(connection: psycopg.Connection, stream: Stream, gaps: Iterable[Gap]) -> None:
+    """Writes down, within the flush's transaction, which offsets were passed because the log has nothing there."""
+    for gap in gaps:
+        connection.execute(
+            "INSERT INTO ledger_gap (cluster_id, topic_id, kafka_partition, first_offset, next_offset, reason) "
+            "VALUES (%s, %s, %s, %s, %s, 'empty') ON CONFLICT DO NOTHING",
+            (stream.cluster_id, stream.topic_id, gap.partition, gap.first_offset, gap.next_offset),
+        )
+        log.warning(
+            "offsets without messages passed", partition=gap.partition, first=gap.first_offset, to=gap.next_offset
+        )

@@ -15,6 +15,7 @@ from pricing.book import load_book
 from services.processor.app import build_app
 from services.processor.dead_letters import DeadLetters
 from services.processor.ledger import Stream
+from services.processor.log_probe import LogProbe
 from services.processor.periodic import Periodic
 from services.processor.progress import Progress
 from services.processor.refresher import Refresher
@@ -49,7 +50,8 @@ async def run(settings: ProcessorSettings) -> None:
     """Runs until SIGTERM or SIGINT."""
     stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic)
     dead_letters = DeadLetters(settings.kafka_bootstrap, stream.topic, settings.dead_letter_topic)
-    store = Store(settings.database_dsn, stream, dead_letters.publish)
+    probe = LogProbe(settings.kafka_bootstrap, stream.topic)
+    store = Store(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "delivery.timeout.ms": 10_000})
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
     worker = Worker(store, load_book(settings.price_book), Tenants(settings.database_dsn).numbers, watch)

@@ -25,6 +25,7 @@ from services.processor.copying import (
     rollup_columns,
     to_copy,
 )
+from services.processor.gaps import FirstReadable, confirm, holes, nothing_confirmed
 from services.processor.identify import conflict
 from services.processor.prepare import Flush, encode
 from services.processor.statements import (
@@ -63,7 +64,8 @@ class Applied:
 class Store:
     """The database side of one worker. Not thread-safe: all calls come from one thread, in order.
 
-    `publish_dead` delivers dead letters and returns when the broker has them.
+    `publish_dead` delivers dead letters and returns when the broker has them. `first_readable` reads the log again
+    where offsets are missing.
     """
 
     def __init__(
@@ -72,11 +74,13 @@ class Store:
         stream: ledger.Stream,
         publish_dead: Callable[[Sequence[DeadEvent]], None],
         sleep: Callable[[float], None] = time.sleep,
+        first_readable: FirstReadable = nothing_confirmed,
     ) -> None:
         self._dsn = dsn
         self._stream = stream
         self._publish_dead = publish_dead
         self._sleep = sleep
+        self._first_readable = first_readable
         self._connection: psycopg.Connection | None = None
         self._claims: dict[int, ledger.Claim] = {}
         self._staged_left = 0
@@ -109,7 +113,8 @@ class Store:
     def apply(self, flush: Flush) -> Applied:
         """Commits the flush, however often that takes while the database is away. Rows applied before are left out.
 
-        Raises Crash when a partition belongs to another worker by now, or messages are missing in between.
+        Raises Crash when a partition belongs to another worker by now, or messages were missed; Retry when the dead
+        can't be delivered or the log can't be asked now.
         """
         return self._until_there(lambda: self._apply(flush))
 
@@ -143,7 +148,9 @@ class Store:
         with connection.transaction():
             next_offsets = ledger.lock(connection, self._stream, owned)
             flush = _not_applied_yet(flush, next_offsets)
-            _refuse_gaps(flush.decoded.spans, next_offsets)
+            missing = holes(flush.decoded.spans, next_offsets)
+            if missing:
+                ledger.record_gaps(connection, self._stream, confirm(missing, self._first_readable))
             flush, duplicates = self._identify(connection, flush)
             self._write(connection, flush)
             if flush.decoded.dead:
@@ -215,15 +222,6 @@ class Store:
             )
 
 
-def _refuse_gaps(spans: Mapping[int, Span], next_offsets: Mapping[int, int]) -> None:
-    for partition, span in spans.items():
-        missing = span.first_offset - next_offsets[partition]
-        if missing > 0:
-            raise Crash(
-                f"{missing} messages of partition {partition} are missing before {span.first_offset}: reading again"
-            )
-
-
 # SQLSTATE classes that pass: connection lost, deadlock and serialization, resources (a full disk too), lock not
 # available, operator intervention, system error.
 _PASSING = ("08", "40", "53", "55", "57", "58")
@@ -260,7 +258,12 @@ def _not_applied_yet(flush: Flush, next_offsets: Mapping[int, int]) -> Flush:
     partitions, offsets = (table.column(name).to_pylist() for name in ("kafka_partition", "kafka_offset"))
     rows = [r for r, (p, o) in enumerate(zip(partitions, offsets, strict=True)) if new(Place(p, o, 0))]
     spans = {
-        p: Span(max(span.first_offset, next_offsets[p]), span.next_offset, span.through_us)
+        p: Span(
+            max(span.first_offset, next_offsets[p]),
+            span.next_offset,
+            span.through_us,
+            tuple(hole for hole in span.holes if hole[1] > next_offsets[p]),
+        )
         for p, span in decoded.spans.items()
         if p in next_offsets and span.next_offset > next_offsets[p]
     }

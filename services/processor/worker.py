@@ -16,6 +16,7 @@ from services.contracts.errors import Retry
 from services.processor import metrics
 from services.processor.batch import Message
 from services.processor.prepare import Flush, TenantNumbers, prepare
+from services.processor.sequence import in_order
 from services.processor.store import Applied, Store
 from services.processor.watch import Watch
 
@@ -53,7 +54,7 @@ class Worker:
 
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
         """Prepares these events and hands them to the store; returns when the flush before is committed and acked."""
-        messages = [_message(event) for event in events]
+        messages = in_order([_message(event) for event in events])
         flush = await self._prepared(messages)
         if self._under_way is not None:
             await self._under_way

@@ -212,6 +212,23 @@ def test_missing_messages_crash_instead_of_being_skipped(harness: Harness, own: 
         harness.apply(harness.message(next(producer.batches(10)), producer.now))
 
 
+def test_offsets_at_which_the_log_has_nothing_are_passed_and_written_down(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    store = Store(harness.dsn, harness.stream, harness.dead.extend, first_readable=lambda _, offset: offset + 2)
+    store.claim({0, 1})
+    harness.offsets[0] = 2
+    first = harness.message(next(producer.batches(10)), producer.now)
+    harness.offsets[0] = 5
+    second = harness.message(next(producer.batches(10)), producer.now)
+    assert harness.apply(first, second, store=store).counted == 20
+    assert harness.apply(first, second, store=store) == Applied()
+    gaps = "SELECT array_agg((first_offset, next_offset)::text ORDER BY 1) FROM ledger_gap WHERE topic_id = %s"
+    assert harness.one(gaps, harness.stream.topic_id) == (["(0,2)", "(3,5)"],)
+    store.close()
+
+
 def test_a_recreated_topic_is_refused_until_adopted(harness: Harness) -> None:
     recreated = Store(harness.dsn, Stream("cluster", uuid.uuid4().hex, harness.stream.topic), harness.dead.extend)
     with pytest.raises(Crash, match="an operator must adopt it"):
