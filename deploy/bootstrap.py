@@ -46,9 +46,12 @@ CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
     ("types", ["mypy"]),
+    ("types of the SDK", ["mypy", "--config-file", "services/sdk/pyproject.toml", "-p", "spendstream_sdk"]),
     ("import contracts", ["lint-imports"]),
     ("proto lint", ["buf", "lint", "proto"]),
     ("proto drift", ["python", "deploy/generate_proto.py", "--check"]),
+    ("proto drift of the SDK", ["python", "services/sdk/generate_proto.py", "--check"]),
+    ("schema drift", ["python", "-m", "deploy.generate_schema", "--check"]),
     ("price book", ["python", "-m", "pricing.check"]),
     ("security lint", ["bandit", "-q", "-c", "pyproject.toml", "-r", "services", "pricing", "deploy"]),
 )
@@ -320,7 +323,7 @@ def apt_install(package: str) -> None:
     install = ["apt-get", "install", "--yes", "--no-install-recommends", package]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     if subprocess.run(install, env=environment, capture_output=True).returncode != 0:
-        subprocess.run(["apt-get", "update"], env=environment, capture_output=True)
+        subprocess.run(["apt-get", "update"], env=environment, capture_output=True)  # nosec B607
         call(install, f"Debian's package {package} couldn't be installed.", environment=environment)
 
 

@@ -1,4 +1,4 @@
-"""Generates the Python stubs and the JSON Schema from `proto/`; `--check` fails when what is committed differs."""
+"""Generates the Python stubs from `proto/`; `--check` fails when what is committed differs."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from services.alerting.notice import Notice
 
-_SECRET_PREFIX = "whsec_"
+# How Standard Webhooks mark a signing secret; not one itself.
+_SECRET_PREFIX = "whsec_"  # nosec B105
 # The specification: between 24 and 64 bytes.
 _SECRET_BYTES_MIN = 24
 
