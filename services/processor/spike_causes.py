@@ -187,7 +187,7 @@ def _evidence(
             name: usd_string(round(_per(of.cost_pico_usd, of.calls))) for name, of in (("now", now), ("usual", usual))
         },
         "model_mix": _model_mix(now_parts, usual_parts),
-        "contributors": _contributors(series, now_parts, usual_parts, hours),
+        "contributors": _contributors(series, excess.usual_pico_usd, now_parts, usual_parts),
     }
 
 
@@ -207,7 +207,7 @@ def _model_mix(now_parts: Sequence[Part], usual_parts: Sequence[Part]) -> dict[s
 
 
 def _contributors(
-    series: SeriesHour, now_parts: Sequence[Part], usual_parts: Sequence[Part], hours: int
+    series: SeriesHour, usual_pico_usd: int, now_parts: Sequence[Part], usual_parts: Sequence[Part]
 ) -> list[dict[str, object]]:
     """Those that grew most: agent and model of a feature, feature and model of a tenant. Share is of all that grew."""
     whole_tenant = series.dimension == "tenant_id"
@@ -216,7 +216,10 @@ def _contributors(
     for index, parts in enumerate((now_parts, usual_parts)):
         for part in parts:
             costs[part.feature if whole_tenant else part.agent_id, part.model][index] += part.measures.cost_pico_usd
-    growth = {key: cost - before // max(hours, 1) for key, (cost, before) in costs.items()}
+    # The usual hour may be a median: its parts are shares of it, so that they add up to the figure above them.
+    whole = sum(before for _, before in costs.values())
+    usual = {key: before * usual_pico_usd // whole if whole else 0 for key, (_, before) in costs.items()}
+    growth = {key: cost - usual[key] for key, (cost, _) in costs.items()}
     grown = sum(amount for amount in growth.values() if amount > 0)
     ranked = sorted((key for key in growth if growth[key] > 0), key=lambda key: (-growth[key], key))
     return [
@@ -224,7 +227,7 @@ def _contributors(
             named: name,
             "model": model,
             "cost_usd": usd_string(costs[name, model][0]),
-            "usual_usd": usd_string(costs[name, model][1] // max(hours, 1)),
+            "usual_usd": usd_string(usual[name, model]),
             "share_of_growth": round(growth[name, model] / grown, 4),
         }
         for name, model in ranked[:CONTRIBUTORS_MAX]

@@ -93,6 +93,17 @@ def test_contributors_are_those_that_grew_most() -> None:
     assert contributors[0]["share_of_growth"] == round(0.70 / 0.8225, 4)
 
 
+def test_contributors_add_up_to_the_usual_hour_also_where_it_is_a_median() -> None:
+    now = [part(100, 3_700, 20, agent="dexter"), part(20, 3_700, 20, agent="helper")]
+    before = [part(90, 900, 20, agent="dexter"), part(10, 900, 20, agent="helper")]
+    observed = sum((p.measures for p in now), Measures())
+    basis = tuple(HourTotals(NOON - timedelta(days=age), Measures(1, 1)) for age in (1, 2, 3))
+    excess = Excess(HourTotals(NOON, observed), 200_000_000_000, basis)
+    evidence = explain(CHAT, "acme-corp", excess, now, [*before, *before, *before]).evidence
+    contributors = cast("list[dict[str, Any]]", evidence["contributors"])
+    assert [c["usual_usd"] for c in contributors] == ["0.18", "0.02"]
+
+
 def test_a_tenants_contributors_are_features() -> None:
     whole = SeriesHour(1, "tenant_id", "", NOON)
     result = explained([part(100, 3_700, 20), part(9, 900, 20, feature="")], [part(100, 900, 20)], whole)
