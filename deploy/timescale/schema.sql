@@ -67,6 +67,18 @@ CREATE TABLE ledger_gap (
     PRIMARY KEY (cluster_id, topic_id, kafka_partition, first_offset)
 );
 
+-- A worker stopped here because nearly all was bad; none reads on until an operator resumes. `bury_through`: the stream's
+-- total of dead-lettered events up to which going on was said to be right.
+CREATE TABLE ledger_halt (
+    halt_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    cluster_id text NOT NULL,
+    topic_id text NOT NULL,
+    reason text NOT NULL,
+    halted_at timestamptz NOT NULL DEFAULT now(),
+    resumed_at timestamptz,
+    bury_through bigint NOT NULL DEFAULT 0
+);
+
 -- Written every second by each partition's owner: tells a partition that is idle from one that is stuck.
 CREATE TABLE partition_progress (
     topic_id text NOT NULL,

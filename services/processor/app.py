@@ -39,7 +39,7 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         consumer_group_instance_id=settings.processor_instance or None,
     )
     app.transport = LedgerTransport(
-        app.conf.broker_consumer, app, claim=worker.claim, ledger_topic=settings.usage_topic
+        app.conf.broker_consumer, app, claim=worker.claim, crash=crash, ledger_topic=settings.usage_topic
     )
     events = app.topic(
         settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"

@@ -47,7 +47,8 @@ def refuse_foreign_topic(connection: psycopg.Connection, stream: Stream) -> None
     if other is not None and mine is None:
         raise Crash(
             f"topic {stream.topic} is not the one the ledger follows (ledger: cluster {other[0]} topic {other[1]}; "
-            f"broker: cluster {stream.cluster_id} topic {stream.topic_id}); an operator must adopt it"
+            f"broker: cluster {stream.cluster_id} topic {stream.topic_id}); "
+            "an operator must adopt it: spendstream adopt"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -14,22 +15,35 @@ from confluent_kafka.admin import AdminClient
 from pricing.book import load_book
 from services.processor.app import build_app
 from services.processor.dead_letters import DeadLetters
+from services.processor.halts import wait_until_resumed
 from services.processor.ledger import Stream
 from services.processor.log_probe import LogProbe
+from services.processor.look_after import LookAfter
 from services.processor.periodic import Periodic
 from services.processor.progress import Progress
 from services.processor.refresher import Refresher
 from services.processor.settings import ProcessorSettings
 from services.processor.store import Store
+from services.processor.stuck import Watchdog
 from services.processor.tenants import Tenants
 from services.processor.watch import Watch
 from services.processor.worker import Worker
-from services.runtime.health import serve_health
+from services.runtime.health import NotReady, serve_health
 from services.runtime.logs import configure_logging
 
 log = structlog.get_logger()
 EXIT_CRASH = 70
 _LAG_READY_MESSAGES = 10_000
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What `/readyz` says, from the first moment on."""
+
+    not_ready: NotReady = lambda: "starting"
+
+    def halted(self, reason: str) -> None:
+        self.not_ready = lambda: reason
 
 
 def crash(error: BaseException) -> None:
@@ -46,29 +60,48 @@ def identify_stream(bootstrap: str, topic: str) -> Stream:
     return Stream(str(cluster.cluster_id), str(described.topic_id), topic)
 
 
-async def run(settings: ProcessorSettings) -> None:
+async def run(settings: ProcessorSettings, store_type: type[Store] = Store) -> None:
     """Runs until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    readiness = Readiness()
+    health = serve_health(settings.processor_port, lambda: readiness.not_ready())
     stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic)
+    await wait_until_resumed(settings.database_dsn, stream, stopping, readiness.halted)
+    if not stopping.is_set():
+        await _process(settings, stream, store_type, stopping, readiness)
+    health.shutdown()
+
+
+async def _process(
+    settings: ProcessorSettings,
+    stream: Stream,
+    store_type: type[Store],
+    stopping: asyncio.Event,
+    readiness: Readiness,
+) -> None:
     dead_letters = DeadLetters(settings.kafka_bootstrap, stream.topic, settings.dead_letter_topic)
     probe = LogProbe(settings.kafka_bootstrap, stream.topic)
-    store = Store(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
+    store = store_type(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "delivery.timeout.ms": 10_000})
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
     worker = Worker(store, load_book(settings.price_book), Tenants(settings.database_dsn).numbers, watch)
     progress = Progress(settings.database_dsn, settings.kafka_bootstrap, stream, lambda: worker.owned)
+    look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
     app = build_app(settings, worker, crash)
 
-    def look_after() -> None:
+    def notice_failure() -> None:
         error = worker.failed()
         if error is not None:
             crash(error)
 
     periodic = [
         Periodic("refresh", lambda: refresher.run_once(datetime.now(UTC)), settings.refresh_seconds, crash),
-        Periodic("progress", progress.report, 0.5, crash),
+        Periodic("progress", look_after.report, 0.5, crash),
         Periodic("watch", watch.run_once, 1.0, crash),
-        Periodic("look-after", look_after, 0.5, crash),
+        Periodic("notice-failure", notice_failure, 0.5, crash),
     ]
 
     def not_ready() -> str:
@@ -76,10 +109,7 @@ async def run(settings: ProcessorSettings) -> None:
             return "no partition assigned yet"
         return f"{progress.lag_messages} messages behind" if progress.lag_messages > _LAG_READY_MESSAGES else ""
 
-    health = serve_health(settings.processor_port, not_ready)
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    readiness.not_ready = not_ready
     await app.start()
     for thread in periodic:
         thread.start()
@@ -89,7 +119,6 @@ async def run(settings: ProcessorSettings) -> None:
     await worker.drain()
     for thread in periodic:
         thread.stop()
-    health.shutdown()
     store.close()
 
 

@@ -13,5 +13,11 @@ FLUSH_EVENTS = Histogram(
     buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 40_000),
 )
 LAG = Gauge("spendstream_processor_lag_messages", "Messages of an owned partition not yet applied.", ["partition"])
+STILL_SECONDS = Gauge(
+    "spendstream_processor_still_seconds",
+    "For how long a partition has messages waiting and none counted.",
+    ["partition"],
+)
+HALTED = Gauge("spendstream_processor_halted", "1 while the stream is stopped because nearly all was bad.")
 REFRESHED = Counter("spendstream_processor_refreshed_buckets_total", "Rollup buckets rebuilt.", ["level"])
 SPIKES = Counter("spendstream_processor_spikes_total", "Spikes seen.", ["rule"])

@@ -9,6 +9,8 @@ import psycopg
 import structlog
 from confluent_kafka import KafkaException
 
+from services.contracts.errors import Retry
+
 log = structlog.get_logger()
 
 
@@ -29,7 +31,7 @@ class Periodic(threading.Thread):
         while not self._stopping.wait(self._every_seconds):
             try:
                 self._work()
-            except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
+            except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException, Retry) as error:
                 log.warning("will try again", work=self.name, error=str(error).splitlines()[0])
             except Exception as error:  # a bug here must be seen, not swallowed by a thread
                 self._crash(error)

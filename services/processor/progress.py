@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 from services.processor.ledger import Stream
 from services.processor.metrics import LAG
+from services.processor.stuck import Position
 
 _TIMEOUT_SECONDS = 5.0
 # The moment is read before the log's end: all that was in the log by then is below `end`.
@@ -17,7 +18,7 @@ _REPORT = (
     "SELECT topic_id, kafka_partition, next_offset, %(end)s, %(seen_at)s FROM ledger "
     "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s "
     "ON CONFLICT (topic_id, kafka_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
-    "end_offset = EXCLUDED.end_offset, seen_at = EXCLUDED.seen_at RETURNING end_offset - next_offset"
+    "end_offset = EXCLUDED.end_offset, seen_at = EXCLUDED.seen_at RETURNING next_offset, end_offset"
 )
 
 
@@ -34,16 +35,16 @@ class Progress:
         })  # fmt: skip
         self.lag_messages = 0
 
-    def report(self) -> None:
-        """One round; raises psycopg.OperationalError or KafkaException when one of the two is away."""
+    def report(self) -> Mapping[int, Position]:
+        """One round, by partition; raises psycopg.OperationalError or KafkaException when one of the two is away."""
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._dsn, autocommit=True, application_name="processor-progress")
-        lag = 0
-        for partition in sorted(self._owned()):
-            lag += self._report_one(self._connection, partition)
-        self.lag_messages = lag
+        connection = self._connection
+        positions = {partition: self._report_one(connection, partition) for partition in sorted(self._owned())}
+        self.lag_messages = sum(at.end_offset - at.next_offset for at in positions.values())
+        return positions
 
-    def _report_one(self, connection: psycopg.Connection, partition: int) -> int:
+    def _report_one(self, connection: psycopg.Connection, partition: int) -> Position:
         seen = connection.execute("SELECT clock_timestamp()").fetchone()
         _, end = self._consumer.get_watermark_offsets(
             TopicPartition(self._stream.topic, partition), timeout=_TIMEOUT_SECONDS
@@ -56,9 +57,9 @@ class Progress:
             "partition": partition,
         }
         row = connection.execute(_REPORT, values).fetchone()
-        lag = int(row[0]) if row else 0
-        LAG.labels(str(partition)).set(lag)
-        return lag
+        at = Position(*map(int, row)) if row else Position(end, end)
+        LAG.labels(str(partition)).set(at.end_offset - at.next_offset)
+        return at
 
     def close(self) -> None:
         self._consumer.close()

@@ -31,6 +31,8 @@ class ProcessorSettings(BaseSettings):
     # Buckets close this long after they end, so that the usual stragglers need no refresh.
     close_after_seconds: int = 120
     session_timeout_seconds: float = 10.0
+    # Messages waiting and none counted for this long: the process ends and is started again.
+    stuck_seconds: float = 90.0
     # A name that is this worker's alone and stays over restarts: the group then hands a restarted worker its partitions
     # back at once instead of waiting for the session of the dead one to time out. Empty: no such promise is made.
     processor_instance: str = ""

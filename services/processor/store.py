@@ -15,7 +15,7 @@ from psycopg.errors import UniqueViolation
 
 from services.contracts.errors import Crash
 from services.contracts.rollups import ROLLUPS
-from services.processor import ledger
+from services.processor import halts, ledger
 from services.processor.batch import DeadEvent, Decoded, Place, QuarantinedEvent, Span
 from services.processor.copying import (
     EVENT_COLUMNS,
@@ -25,6 +25,7 @@ from services.processor.copying import (
     rollup_columns,
     to_copy,
 )
+from services.processor.forgotten import without_forgotten
 from services.processor.gaps import FirstReadable, confirm, holes, nothing_confirmed
 from services.processor.identify import conflict
 from services.processor.prepare import Flush, encode
@@ -105,10 +106,21 @@ class Store:
         def attempt() -> dict[int, ledger.Claim]:
             connection = self.connection()
             ledger.refuse_foreign_topic(connection, self._stream)
+            reason = halts.halted(connection, self._stream)
+            if reason:
+                raise Crash(f"the stream is halted: {reason}")
             return ledger.claim(connection, self._stream, partitions)
 
         self._claims = self._until_there(attempt)
         return {partition: claim.next_offset for partition, claim in self._claims.items()}
+
+    def halt(self, reason: str) -> None:
+        """Stops the stream until an operator resumes it."""
+        self._until_there(lambda: halts.halt(self.connection(), self._stream, reason))
+
+    def dead_allowance(self) -> int:
+        """Dead events that may be buried without counting as a sign that something is wrong."""
+        return self._until_there(lambda: halts.allowance_events(self.connection(), self._stream))
 
     def apply(self, flush: Flush) -> Applied:
         """Commits the flush, however often that takes while the database is away. Rows applied before are left out.
@@ -151,6 +163,7 @@ class Store:
             missing = holes(flush.decoded.spans, next_offsets)
             if missing:
                 ledger.record_gaps(connection, self._stream, confirm(missing, self._first_readable))
+            flush = without_forgotten(connection, flush)
             flush, duplicates = self._identify(connection, flush)
             self._write(connection, flush)
             if flush.decoded.dead:

@@ -11,6 +11,7 @@ from faust.types import TP
 
 from services.contracts.errors import Crash
 
+_ADOPT = "an operator must adopt it: spendstream adopt"
 Claim = Callable[[set[int]], Awaitable[Mapping[int, int]]]
 
 
@@ -20,6 +21,13 @@ class LedgerConsumer(Consumer):
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Called by Faust after each assignment. Crashes where the ledger points outside the log."""
         transport: LedgerTransport = self.transport  # type: ignore[assignment]
+        try:
+            return await self._claim_and_seek(transport)
+        except Exception as error:  # Faust would log it, and the process would stay without reading
+            transport.crash(error)
+            raise
+
+    async def _claim_and_seek(self, transport: LedgerTransport) -> Mapping[TP, int]:
         assigned = {tp for tp in self.assignment() if tp.topic == transport.ledger_topic}
         claimed = await transport.claim({tp.partition for tp in assigned})
         offsets = {tp: claimed[tp.partition] for tp in assigned}
@@ -38,17 +46,31 @@ class LedgerConsumer(Consumer):
         for tp, offset in offsets.items():
             key = TopicPartition(tp.topic, tp.partition)
             if offset < begins[key]:
-                raise Crash(f"{tp}: {begins[key] - offset} messages were deleted by retention before they were counted")
+                raise Crash(
+                    f"partition {tp.partition} begins at {begins[key]}, the ledger is at {offset}: "
+                    f"{begins[key] - offset} messages were deleted before they were counted; {_ADOPT}"
+                )
             if offset > ends[key]:
-                raise Crash(f"{tp}: the ledger is at {offset}, the log ends at {ends[key]}; an operator must adopt it")
+                raise Crash(f"partition {tp.partition} ends at {ends[key]}, the ledger is at {offset}; {_ADOPT}")
 
 
 class LedgerTransport(Transport):
-    """Transport whose consumers follow the ledger; `claim` takes partitions over and answers their next offsets."""
+    """Transport whose consumers follow the ledger; `claim` takes partitions over and answers their next offsets.
+
+    `crash` ends the process; it does not return.
+    """
 
     Consumer: ClassVar[Any] = LedgerConsumer
 
-    def __init__(self, *args: Any, claim: Claim, ledger_topic: str, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401
+        claim: Claim,
+        crash: Callable[[BaseException], None],
+        ledger_topic: str,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.claim = claim
+        self.crash = crash
         self.ledger_topic = ledger_topic

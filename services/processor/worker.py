@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import structlog
 
 from pricing.entries import PriceBook
-from services.contracts.errors import Retry
+from services.contracts.errors import Crash, Reason, Retry
 from services.processor import metrics
 from services.processor.batch import Message
+from services.processor.dead_limit import DeadLimit
 from services.processor.prepare import Flush, TenantNumbers, prepare
 from services.processor.sequence import in_order
 from services.processor.store import Applied, Store
@@ -38,6 +39,7 @@ class Worker:
         self._book = book
         self._tenant_numbers = tenant_numbers
         self._watch = watch
+        self._limit = DeadLimit()
         # One thread each: order is the law, and psycopg connections are not shared.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._storing = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -48,6 +50,7 @@ class Worker:
         """Takes partitions over in the ledger; where to read on. Waits for the flush under way."""
         loop = asyncio.get_running_loop()
         offsets = await loop.run_in_executor(self._storing, self._store.claim, partitions)
+        self._limit.allowance_events = await loop.run_in_executor(self._storing, self._store.dead_allowance)
         self.owned = frozenset(partitions)
         log.info("partitions claimed", offsets=dict(sorted(offsets.items())))
         return offsets
@@ -77,6 +80,11 @@ class Worker:
             lambda: loop.run_in_executor(self._preparing, prepare, messages, self._book, self._tenant_numbers)
         )
         metrics.FLUSH_SECONDS.labels("prepare").observe(time.perf_counter() - started)
+        reason = self._limit.note(*_events_and_bad(flush))
+        if reason:
+            # Written down before anything is buried: a successor must not bury the next thousands either.
+            await loop.run_in_executor(self._storing, self._store.halt, reason)
+            raise Crash(reason)
         return flush
 
     async def _store_and_ack(self, stream: Acknowledging, events: Sequence[Any], flush: Flush) -> None:
@@ -106,6 +114,12 @@ async def _until_there(attempt: Any) -> Any:  # noqa: ANN401
 def _message(event: Any) -> Message:  # noqa: ANN401
     message = event.message
     return Message(message.partition, message.offset, round(message.timestamp * 1_000_000), message.value or b"")
+
+
+def _events_and_bad(flush: Flush) -> tuple[int, int]:
+    decoded = flush.decoded
+    bad = sum(event.reason != Reason.CONFLICT for event in decoded.dead)
+    return flush.count + len(decoded.dead) + len(decoded.quarantined) + len(decoded.repeats), bad
 
 
 def _count(applied: Applied, flush: Flush) -> None:
