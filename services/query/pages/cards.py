@@ -24,6 +24,8 @@ from services.query.pages.formats import (
 )  # fmt: skip
 
 Tone = Literal["spend", "neutral"]
+# Where most events came late somebody sent the past, on purpose: that is no news beside a total.
+_BACKFILL_FROM = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ def _measured(before: Sums | None) -> Sums | None:
 def _total(now: Sums, before: Sums | None) -> Card:
     left_out = f"{count(now.unpriced_events)} {plural(now.unpriced_events, 'call')} unpriced"
     late = f"{count(now.late_events)} late"
-    said = (left_out if now.unpriced_events else "", late if now.late_events else "")
+    is_noteworthy = now.late_events and now.late_events < _BACKFILL_FROM * now.calls
+    said = (left_out if now.unpriced_events else "", late if is_noteworthy else "")
     warning = ", ".join(part for part in said if part)
     compared = change(now.cost_pico_usd, before.cost_pico_usd) if before else None
     note = f"from {money(before.cost_pico_usd)}" if before else "nothing to compare with"

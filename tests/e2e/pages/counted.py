@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -22,25 +21,24 @@ from services.processor.refresher import Refresher
 from services.processor.store import Store
 from services.processor.tenants import Tenants
 
+_STREAM = Stream("pages-test", "topic-of-the-pages", "usage.events.v1")
 _MESSAGE_EVENTS = 500
 _FLUSH_MESSAGES = 20
 
 
 def count_events(dsn: str, events: Iterable[dict[str, Any]], now: datetime) -> int:
     """How many were counted. Refuses dead letters: what a test sends is good."""
-    stream = Stream("pages-test", str(uuid.uuid4()), "usage.events.v1")
-    store = Store(dsn, stream, _refuse)
+    store = Store(dsn, _STREAM, _refuse)
     book = load_book(Path(pricing.__file__).with_name("price_book.yaml"))
     tenants = Tenants(dsn)
-    store.claim([0])
-    counted, offsets = 0, count()
+    counted, offsets = 0, count(store.claim([0])[0])
     try:
         for flush in _batched(_messages(events, now, offsets), _FLUSH_MESSAGES):
             counted += store.apply(prepare(flush, book, tenants.numbers)).counted
     finally:
         store.close()
     Refresher(dsn, 0).run_once(now)
-    _say_read_through(dsn, stream, now)
+    _say_read_through(dsn, now)
     return counted
 
 
@@ -62,13 +60,13 @@ def _batched(items: Iterable[Any], size: int) -> Iterable[list[Any]]:
         yield group
 
 
-def _say_read_through(dsn: str, stream: Stream, now: datetime) -> None:
+def _say_read_through(dsn: str, now: datetime) -> None:
     """What a worker reports of a partition read to its end."""
     with psycopg.connect(dsn) as connection:
         connection.execute(
             "INSERT INTO partition_progress (topic_id, kafka_partition, next_offset, end_offset, seen_at) "
             "VALUES (%s, 0, 1, 1, %s) ON CONFLICT (topic_id, kafka_partition) DO UPDATE SET seen_at = excluded.seen_at",
-            (stream.topic_id, now.astimezone(UTC)),
+            (_STREAM.topic_id, now.astimezone(UTC)),
         )
 
 

@@ -113,8 +113,9 @@ function bars(data, token) {
     const sums = data.titles.map((_, index) => data.series.reduce((sum, one) => sum + one.values[index], 0));
     parts.push({
       type: "line",
-      symbol: "none",
+      symbol: "circle",
       lineStyle: { width: 0 },
+      itemStyle: { opacity: 0 },
       silent: true,
       tooltip: { show: false },
       data: sums,

@@ -1,0 +1,244 @@
+"""People look at the running pages in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.contracts.keys import Principal
+from tests.e2e.pages.conftest import Site, Visit
+from tests.e2e.pages.story import ACME_CALLS, ACME_TOTAL, GLOBEX_RETRIED, one_call
+
+PAGES = (
+    "/",
+    "/?tenant=globex",
+    "/?tenant=globex&range=24h",
+    "/?tenant=globex&range=all&provider=openai",
+    "/analytics/cost",
+    "/admin/llm-costs",
+    "/usage",
+    "/usage/globex",
+    "/usage/acme-corp?range=7d",
+    "/features?tenant=globex",
+    "/features/support_chat?tenant=globex",
+    f"/requests/{GLOBEX_RETRIED}?tenant_id=globex",
+    "/runs",
+    "/runs/globex-run-7?tenant_id=globex",
+    "/alerts",
+    "/prices",
+    "/audit",
+    "/keys",
+)
+
+_SHIFTED = """() => new Promise(done => {
+  let sum = 0;
+  const watch = new PerformanceObserver(list => { for (const one of list.getEntries()) sum += one.value; });
+  watch.observe({type: "layout-shift", buffered: true});
+  setTimeout(() => done(sum), 400);
+})"""
+
+
+def card(page: Page, name: str) -> str:
+    return page.locator(f'[data-card="{name}"] dd').first.inner_text()
+
+
+def test_the_overview_shows_what_was_counted(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=acme-corp")
+    assert page.locator("h1").inner_text().startswith(f"acme-corp spent {ACME_TOTAL} in seven days")
+    assert (card(page, "cost"), card(page, "calls"), card(page, "runs")) == (
+        ACME_TOTAL,
+        str(ACME_CALLS),
+        str(ACME_CALLS),
+    )
+    assert page.locator("#customers tbody tr").all_inner_texts()[0].split() == [
+        "alice",
+        "$0.000276",
+        "4",
+        "50.0",
+        "%",
+    ]
+    assert page.locator("#agents tbody tr").count() == 1
+
+
+def test_the_cause_of_a_rise_is_named_and_leads_to_its_requests(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=globex")
+    said = page.locator("h1").inner_text()
+    assert re.search(
+        r"reports explains \$[\d.]+ of the \$[\d.]+: its prompts grew from 4,000 to 1[12],\d+ tokens", said
+    ) or ("reports alone moved" in said), said
+    page.locator("h1 a").click()
+    expect(page.locator("h1")).to_contain_text("reports spent")
+    page.locator("#requests tbody tr a").first.click()
+    expect(page.locator("h1")).to_contain_text("This request cost")
+    page.locator(".crumbs a", has_text="reports").click()
+    expect(page.locator("h1")).to_contain_text("reports spent")
+
+
+def test_figures_move_as_events_arrive(site: Site, visit: Visit, send: Callable[[list[dict[str, Any]]], int]) -> None:
+    page = visit(site).open("/")
+    calls = int(card(page, "calls").replace(",", ""))
+    at = datetime.now(UTC)
+    assert send([one_call(at, f"late-comer-{at.timestamp()}", tenant_id="newcomer")]) == 1
+    expect(page.locator('[data-card="calls"] dd').first).to_have_text(f"{calls + 1:,}", timeout=12_000)
+    assert page.locator("#cost[data-ready]").count() == 1
+
+
+def test_charts_become_ones_to_point_at_without_a_move(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=globex")
+    expect(page.locator("#cost[data-ready] canvas")).to_be_visible()
+    assert page.evaluate(_SHIFTED) < 0.01
+    box = page.locator("#cost").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 40, box["y"] + box["height"] - 60)
+    expect(page.locator("#cost .tip")).to_contain_text("so far")
+    page.mouse.click(box["x"] + box["width"] - 40, box["y"] + box["height"] - 60)
+    page.wait_for_url("**range=custom**")
+    expect(page.locator("#h-cost")).to_have_text("Cost per hour")
+
+
+def test_dragging_over_days_zooms_to_them(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=globex")
+    box = page.locator("#cost[data-ready]").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**range=custom**")
+    assert "startDate=" in page.url and "endDate=" in page.url
+
+
+def test_payroll_reads_like_payslips(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/usage/globex?range=7d")
+    expect(page.locator("h1")).to_contain_text("globex’s")
+    names = page.locator(".slip .who").all_inner_texts()
+    assert "Report writer" in names and "Support agent" in names
+    slip = page.locator(".slip", has_text="Report writer")
+    expect(slip).to_contain_text("reports · mostly gpt-4o")
+    expect(slip).to_contain_text("No limit set")
+
+
+def test_a_model_without_a_price_is_no_zero(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=globex")
+    expect(page.locator('[data-card="cost"]')).to_contain_text("1 call unpriced")
+    expect(page.locator("#providers tr", has_text="in-house")).to_contain_text("no price")
+    page.goto(f"{site.url}/prices")
+    expect(page.locator("#unpriced")).to_contain_text("parrot-7b")
+
+
+def test_a_request_shows_its_attempts_and_what_was_wasted(site: Site, visit: Visit) -> None:
+    page = visit(site).open(f"/requests/{GLOBEX_RETRIED}?tenant_id=globex")
+    expect(page.locator("h1")).to_contain_text("in two attempts")
+    expect(page.locator("h1")).to_contain_text("of it was wasted")
+    assert page.locator("#attempts tbody tr").count() == 2
+
+
+def test_a_run_is_a_tree(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/runs/globex-run-7?tenant_id=globex")
+    rows = [text.split("\t")[0].strip("└─ \n") for text in page.locator("#tree tbody tr").all_inner_texts()]
+    assert rows == ["globex-run-7", "agent:support_agent", "step:answer", "retry:1"]
+
+
+def test_tables_sort_search_and_answer_to_the_keyboard(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=globex")
+    page.locator("#models th button", has_text="Calls").click()
+    assert page.locator("#models th[aria-sort]").get_attribute("aria-sort") == "descending"
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("haiku")
+    assert page.locator("#models tbody tr:visible").count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.matches('[data-row]')")
+    page.keyboard.press("?")
+    expect(page.locator("#keys-help")).to_be_visible()
+
+
+def test_a_table_downloads_as_exact_csv(site: Site, visit: Visit) -> None:
+    page = visit(site).open("/?tenant=acme-corp")
+    with page.expect_download() as download:
+        page.locator('[data-csv="customers"]').click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "Customer,Cost,Calls,Share"
+    assert lines[1] == "alice,0.000276,4,0.5"
+
+
+def test_light_and_dark_are_chosen_and_kept(site: Site, visit: Visit) -> None:
+    page = visit(site, dark=True).open("/")
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.locator("[data-theme-toggle]").click()
+    light = page.evaluate(background)
+    assert light != dark
+    page.reload()
+    assert page.evaluate(background) == light
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_a_phone(site: Site, visit: Visit, path: str) -> None:
+    page = visit(site, width=390).open(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_link_of_a_page_leads_somewhere(site: Site, visit: Visit, path: str) -> None:
+    page = visit(site).open(path)
+    links = set(
+        page.eval_on_selector_all("a[href]", "all => all.map(a => new URL(a.getAttribute('href'), location).href)")
+    )
+    for link in sorted(links)[:40]:
+        if link.startswith(site.url):
+            assert page.request.get(link).status == 200, f"{path} links to {link}"
+
+
+def test_a_viewer_sees_its_tenant_and_no_trace_of_another(site: Site, visit: Visit) -> None:
+    visitor = visit(site, Principal("operator", "finance", "viewer", "acme-corp"))
+    page = visitor.open("/")
+    assert card(page, "cost") == ACME_TOTAL
+    assert "globex" not in page.content()
+    foreign = ("/?tenant=globex", "/usage/globex", f"/requests/{GLOBEX_RETRIED}", "/runs/globex-run-7", "/usage/nobody")
+    for path in foreign:
+        answer = page.request.get(site.url + path)
+        assert (answer.status, "globex" in answer.text().replace(path, "")) == (404, False), path
+
+
+def test_without_events_the_page_says_how_to_send_the_first(empty_site: Site, visit: Visit) -> None:
+    for path in ("/", "/usage"):
+        page = visit(empty_site).open(path)
+        expect(page.locator(".state")).to_contain_text("No events yet")
+        expect(page.locator(".state pre")).to_contain_text("/v1/events")
+
+
+def test_with_the_database_away_the_page_says_what_still_is_true(broken_site: Site, visit: Visit) -> None:
+    visitor = visit(broken_site)
+    visitor.open("/?range=30d")
+    expect(visitor.page.locator("h1")).to_contain_text("can’t be read right now")
+    expect(visitor.page.locator(".state")).to_contain_text("kept in Kafka")
+    assert visitor.page.locator("a", has_text="Try again").get_attribute("href") == "/?range=30d"
+    # The browser's console repeats the 503s, which are the point here.
+    visitor.complaints = [text for text in visitor.complaints if "503" not in text]
+
+
+def test_nobody_is_led_to_the_sign_in_and_back(site: Site, visit: Visit) -> None:
+    page = visit(site).page
+    page.context.clear_cookies()
+    page.goto(f"{site.url}/usage/globex?range=7d")
+    assert page.url.startswith(f"{site.url}/sign-in?next=")
+    assert page.locator('input[name="next"]').input_value() == "/usage/globex?range=7d"
+
+
+def test_pages_run_and_load_nothing_that_is_not_theirs(site: Site, visit: Visit) -> None:
+    page = visit(site).page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    answer = page.goto(f"{site.url}/")
+    assert answer is not None
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert asked and all(url.startswith(site.url) for url in asked)
