@@ -14,7 +14,7 @@ from pricing.money import PICO_PER_USD
 from services.query.pages.axes import Axis, count_axis, money_axis
 from services.query.pages.colours import colour_class
 from services.query.pages.figures import OverviewFigures, Point
-from services.query.pages.formats import count, money, percent, plural, share, short
+from services.query.pages.formats import count, money, money_whole, percent, plural, share, short
 from services.query.pages.links import PageState
 from services.query.pages.ranges import bucket_label, bucket_title
 
@@ -119,7 +119,7 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
         kind="stack",
         axis=axis,
         labels=_labels(
-            [bucket_label(b, shown.granularity, shown.zone) for b in buckets],
+            [bucket_label(b, shown.granularity, shown.zone, shown.days) for b in buckets],
             _every(3 if len(buckets) <= 25 else 12, buckets, shown.zone) if shown.granularity == "hour" else None,
         ),
         titles=tuple(_titles(figures, running)),
@@ -192,7 +192,7 @@ def _tops(totals: Sequence[int], top: int) -> tuple[tuple[float, float, str], ..
 
 def _top_text(pico_usd: int) -> str:
     """Above a bar: whole dollars where the bar is not a small one."""
-    return money(pico_usd).partition(".")[0] if pico_usd >= _WHOLE_DOLLARS_FROM else money(pico_usd)
+    return money_whole(pico_usd) if pico_usd >= _WHOLE_DOLLARS_FROM else money(pico_usd)
 
 
 def token_chart(figures: OverviewFigures) -> Chart:

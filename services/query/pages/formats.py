@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, Literal
 
-from pricing.money import usd_string
+from pricing.money import PICO_PER_USD, usd_string
 from services.contracts.figures import usd_text
 
 THIN: Final = "\u202f"
@@ -30,6 +30,12 @@ Direction = Literal["up", "down", "flat", "new"]
 def money(pico_usd: int) -> str:
     """Two decimals from a dollar up, three significant digits below, never fewer than two decimals."""
     return usd_text(pico_usd).replace("-", MINUS)
+
+
+def money_whole(pico_usd: int) -> str:
+    """Whole dollars, for where cents don't fit: $1,284."""
+    dollars, rest = divmod(pico_usd, PICO_PER_USD)
+    return f"${dollars + (2 * rest >= PICO_PER_USD):,}"
 
 
 def money_exact(pico_usd: int) -> str:

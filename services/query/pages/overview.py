@@ -12,7 +12,7 @@ from services.query.pages.charts import Chart, Slice, cost_chart, ring, token_ch
 from services.query.pages.chrome import Bar, filter_bar, through
 from services.query.pages.colours import colour_class
 from services.query.pages.figures import Item, OverviewFigures, Sums
-from services.query.pages.formats import money
+from services.query.pages.formats import money, money_whole
 from services.query.pages.links import PageState, segment
 from services.query.pages.ranges import LABELS
 from services.query.pages.rows import Row, rows, tip
@@ -105,7 +105,7 @@ def _feature_href(item: Item, state: PageState) -> str:
 
 def _in_ring(pico_usd: int) -> str:
     """Cents don't fit there from a hundred dollars on."""
-    return money(pico_usd).partition(".")[0] if pico_usd >= 100 * PICO_PER_USD else money(pico_usd)
+    return money_whole(pico_usd) if pico_usd >= 100 * PICO_PER_USD else money(pico_usd)
 
 
 def _ring_part(part: Slice, state: PageState) -> RingPart:

@@ -27,6 +27,7 @@ _HOURLY_UP_TO: Final = timedelta(days=3)
 _DAILY_UP_TO: Final = timedelta(days=100)
 _WEEKLY_UP_TO: Final = timedelta(days=731)
 CUSTOM_DAYS_MAX: Final = 3_660
+_WEEKDAYS_UP_TO: Final = 14
 
 
 class RangeError(ValueError):
@@ -195,18 +196,14 @@ def day_words(day: date) -> str:
     return f"{day.day} {day:%B}"
 
 
-def bucket_label(at: datetime, granularity: Granularity, zone: ZoneInfo) -> str:
-    """Short, under a bar."""
+def bucket_label(at: datetime, granularity: Granularity, zone: ZoneInfo, days: int = 7) -> str:
+    """Short, under a bar. Weekdays say more than dates within a fortnight, dates from then on."""
     local = at.astimezone(zone)
     if granularity == "hour":
         return f"{local:%H:%M}"
-    return (
-        f"{local:%b %Y}"
-        if granularity == "month"
-        else f"{local:%a} {local.day}"
-        if granularity == "day"
-        else f"{local.day} {local:%b}"
-    )
+    if granularity == "month":
+        return f"{local:%b %Y}"
+    return f"{local:%a} {local.day}" if granularity == "day" and days <= _WEEKDAYS_UP_TO else f"{local.day} {local:%b}"
 
 
 def bucket_title(at: datetime, granularity: Granularity, zone: ZoneInfo) -> str:

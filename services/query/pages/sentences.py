@@ -67,11 +67,9 @@ def _cause(features: Sequence[Item], delta: int) -> Sentence:
     if abs(by) < _EXPLAINS_AT_LEAST * abs(delta):
         return (Words(" No single feature explains it."),)
     lead = (Words(" "), Words(item.key, "link", item.key))
-    of_it = (
-        f" explains {money(abs(by))} of the {money(abs(delta))}"
-        if abs(by) < abs(delta)
-        else f" alone moved by {money(abs(by))}"
-    )
+    of_it = f" explains {money(abs(by))} of the {money(abs(delta))}"
+    if abs(by) >= abs(delta):
+        of_it = f" alone {'grew' if delta > 0 else 'fell'} by {money(abs(by))}"
     why = _why(item, grew=delta > 0)
     return (*lead, Words(f"{of_it}: {why}." if why else f"{of_it}."))
 

@@ -14,6 +14,7 @@ from services.query.pages.formats import (
     money,
     money_exact,
     money_ticks,
+    money_whole,
     per_call,
     percent,
     share,
@@ -40,6 +41,10 @@ USD = 10**12
 )
 def test_money_keeps_as_many_digits_as_it_needs(pico_usd: int, text: str) -> None:
     assert money(pico_usd) == text
+
+
+def test_whole_dollars_are_rounded_not_cut() -> None:
+    assert (money_whole(770_950_000_000_000), money_whole(1_284_200_000_000_000)) == ("$771", "$1,284")
 
 
 def test_the_exact_amount_has_every_digit() -> None:

@@ -103,6 +103,7 @@ def test_periods_read_as_words() -> None:
 def test_buckets_are_named_by_the_local_clock() -> None:
     at = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
     assert bucket_label(at, "day", BERLIN) == "Sun 22"
+    assert bucket_label(at, "day", BERLIN, 30) == "22 Nov"
     assert bucket_title(at, "hour", BERLIN) == "Sun 22 Nov, 00:30"
     assert bucket_title(at, "week", UTC_ZONE) == "Week of 21 Nov 2026"
     assert bucket_label(at, "month", UTC_ZONE) == "Nov 2026"

@@ -106,7 +106,7 @@ function bars(data, token) {
     barWidth: "64%",
     cursor: "pointer",
     emphasis: { disabled: true },
-    itemStyle: { color: colour(one.colour), borderRadius: 2, borderColor: token("--panel"), borderWidth: data.titles.length > 40 ? 0 : 1 },
+    itemStyle: { color: colour(one.colour), borderRadius: data.titles.length > 40 ? 0 : 2, borderColor: token("--panel"), borderWidth: data.titles.length > 40 ? 0 : 1 },
     data: one.values.map((value, index) => (index === data.running ? { value, itemStyle: { color: hatched(colour(one.colour), token("--hatch")) } } : value)),
   }));
   if (data.tops) {
