@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from services.contracts.rollups import (
     LATENCY,
@@ -22,38 +22,60 @@ from services.contracts.rollups import (
     UNITS,
     Rollup,
 )
+from services.processor.grouping import Codes, Groups, Int64s, encode, group
 
 _MICROSECONDS = 1_000_000
-_KEY_SPACE_MAX = 1 << 62
+_AT = pa.timestamp("us", "UTC")
 # Sums are int64. A flush whose cost may not fit is refused rather than wrapped; it would hold millions of dollars.
 _SUM_SAFE = float(1 << 62)
+_RUN_KEY = ("tenant_no", "run_id", "kafka_partition")
 
 
 class FoldOverflowError(Exception):
     """The sums of one flush may not fit into int64."""
 
 
-def _ones(table: pa.Table) -> pa.Array:
-    return pa.array(np.ones(len(table), dtype=np.int64))
-
-
-def _int(condition: pa.Array) -> pa.Array:
-    return pc.cast(condition, pa.int64())
-
-
-# Measures that are not columns of their own.
+# Measures that are neither a count of rows nor columns of their own.
 _DERIVED: Mapping[str, Callable[[pa.Table], pa.Array]] = {
-    "calls": _ones,
-    "requests": lambda t: _int(pc.equal(t.column("attempt"), 1)),
-    "errors": lambda t: _int(pc.not_equal(t.column("status"), "ok")),
-    "unpriced_events": lambda t: _int(t.column("unpriced")),
-    "late_events": lambda t: _int(t.column("late")),
-    "cache_hits": lambda t: _int(t.column("cache_hit")),
+    "requests": lambda t: pc.equal(t.column("attempt"), 1),
+    "errors": lambda t: pc.not_equal(t.column("status"), "ok"),
+    "unpriced_events": lambda t: t.column("unpriced"),
+    "late_events": lambda t: t.column("late"),
+    "cache_hits": lambda t: t.column("cache_hit"),
     "latency_sum_ms": lambda t: pc.fill_null(t.column("latency_ms"), 0),
-    "latency_count": lambda t: _int(pc.is_valid(t.column("latency_ms"))),
-    # Billed is what the event cost when it came; later corrections stand apart.
-    "adjustment_pico_usd": lambda t: pa.array(np.zeros(len(t), dtype=np.int64)),
+    "latency_count": lambda t: pc.is_valid(t.column("latency_ms")),
 }
+
+
+@dataclass(slots=True)
+class _Events:
+    """A flush's columns as arrays of numbers, each made once for all families."""
+
+    table: pa.Table
+    _codes: dict[str, Codes] = field(default_factory=dict)
+    _measures: dict[str, Int64s | None] = field(default_factory=dict)
+
+    def codes(self, name: str) -> Codes:
+        if name not in self._codes:
+            self._codes[name] = encode(self.table.column(name))
+        return self._codes[name]
+
+    def measure(self, name: str) -> Int64s | None:
+        """None where all are zero, which most measures are in most flushes."""
+        if name not in self._measures:
+            derive = _DERIVED.get(name)
+            column = derive(self.table) if derive else self.table.column(name)
+            values = np.asarray(column).astype(np.int64, copy=False)
+            self._measures[name] = values if values.any() else None
+        return self._measures[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a family is folded from: rows of the events (None are all, one may come again), and columns beside them."""
+
+    rows: Int64s | None = None
+    beside: Mapping[str, pa.Array] = field(default_factory=dict)
 
 
 def fold(events: pa.Table) -> dict[str, pa.Table]:
@@ -62,7 +84,12 @@ def fold(events: pa.Table) -> dict[str, pa.Table]:
     `events` has the storage columns of `services.processor.price` and `tenant_no`. Raises FoldOverflowError.
     """
     _refuse_overflow(events)
-    return {rollup.base_table: fold_rollup(_source(events, rollup), rollup) for rollup in ROLLUPS}
+    columns = _Events(_with_buckets(events))
+    sources = {LATENCY: _measured, UNITS: _with_units}
+    return {
+        rollup.base_table: _fold(columns, rollup, sources.get(rollup, lambda _: _Source())(events))
+        for rollup in ROLLUPS
+    }
 
 
 def _refuse_overflow(events: pa.Table) -> None:
@@ -71,11 +98,20 @@ def _refuse_overflow(events: pa.Table) -> None:
             raise FoldOverflowError(f"{name} of one flush is above {_SUM_SAFE:.0f} pico-USD")
 
 
-def _source(events: pa.Table, rollup: Rollup) -> pa.Table:
-    if rollup is LATENCY:
-        measured = events.filter(pc.is_valid(events.column("latency_ms")))
-        return measured.append_column("latency_bucket", latency_buckets(measured.column("latency_ms")))
-    return _unit_rows(events) if rollup is UNITS else events
+def _with_buckets(events: pa.Table) -> pa.Table:
+    """With a column for each width of bucket, named as its level."""
+    occurred = np.asarray(events.column("occurred_at").cast(pa.int64()), dtype=np.int64)
+    for level in sorted({rollup.base_level for rollup in ROLLUPS}):
+        width = LEVEL_SECONDS[level] * _MICROSECONDS
+        events = events.append_column(level, pa.array(occurred // width * width).cast(_AT))
+    return events
+
+
+def _measured(events: pa.Table) -> _Source:
+    """The events that say how long they took."""
+    latency = events.column("latency_ms")
+    rows = np.flatnonzero(np.asarray(pc.is_valid(latency)))
+    return _Source(rows, {"latency_bucket": latency_buckets(latency.drop_null())})
 
 
 def latency_buckets(latency_ms: pa.ChunkedArray) -> pa.Array:
@@ -85,85 +121,70 @@ def latency_buckets(latency_ms: pa.ChunkedArray) -> pa.Array:
     return pa.array(np.clip(bucket, 0, LATENCY_BUCKET_MAX).astype(np.int16))
 
 
-def _unit_rows(events: pa.Table) -> pa.Table:
+def _with_units(events: pa.Table) -> _Source:
     """One row per event and unit; most events have none."""
-    with_units = events.filter(pc.is_valid(events.column("units")))
     rows, names, quantities = [], [], []
-    for row, text in enumerate(with_units.column("units").to_pylist()):
-        for name, quantity in json.loads(text).items():
+    for row in np.flatnonzero(np.asarray(pc.is_valid(events.column("units")))).tolist():
+        for name, quantity in json.loads(events.column("units")[row].as_py()).items():
             rows.append(row)
             names.append(name)
             quantities.append(quantity)
-    exploded = with_units.take(pa.array(rows, pa.int64()))
-    exploded = exploded.append_column("unit", pa.array(names, pa.string()))
-    return exploded.append_column("quantity", pa.array(quantities, pa.int64()))
+    beside = {"unit": pa.array(names, pa.string()), "quantity": pa.array(quantities, pa.int64())}
+    return _Source(np.array(rows, dtype=np.int64), beside)
 
 
-def fold_rollup(events: pa.Table, rollup: Rollup) -> pa.Table:
-    """Rows of one family."""
-    width = LEVEL_SECONDS[rollup.base_level] * _MICROSECONDS
-    occurred = np.asarray(events.column("occurred_at").cast(pa.int64()), dtype=np.int64)
-    bucket = pa.array(occurred // width * width).cast(pa.timestamp("us", "UTC"))
+def _fold(events: _Events, rollup: Rollup, source: _Source) -> pa.Table:
+    """Rows of one family, sorted: two workers that meet on rows take their locks in one order."""
     names = ("bucket", "tenant_no", *rollup.dimensions, "kafka_partition")
-    keys = {name: bucket if name == "bucket" else events.column(name) for name in names}
-    codes, first = group(list(keys.values()))
-    order = pa.array(first)
-    folded = {name: pc.take(column, order) for name, column in keys.items()}
-    by_group = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[by_group], np.arange(len(first)))
-    for name in rollup.measures:
-        values = np.asarray(_measure(events, name), dtype=np.int64)
-        folded[name] = pa.array(np.add.reduceat(values[by_group], starts) if len(first) else values)
-    # Sorted, so that two workers that meet on rows take their locks in one order.
-    return pa.table(folded).sort_by([(name, "ascending") for name in names])
+    columns = {name: rollup.base_level if name == "bucket" else name for name in names}
+    groups = group([_codes(events, column, source) for column in columns.values()])
+    first = pa.array(groups.first)
+    in_events = first if source.rows is None else pa.array(source.rows[groups.first])
+    folded = {
+        name: pc.take(source.beside[column], first)
+        if column in source.beside
+        else pc.take(events.table.column(column), in_events)
+        for name, column in columns.items()
+    }
+    folded |= {name: pa.array(_summed(events, groups, name, source)) for name in rollup.measures}
+    return pa.table(folded)
 
 
-def _measure(events: pa.Table, name: str) -> pa.Array:
-    derive = _DERIVED.get(name)
-    return derive(events) if derive else events.column(name)
+def _codes(events: _Events, name: str, source: _Source) -> Codes:
+    return encode(source.beside[name]) if name in source.beside else events.codes(name).at(source.rows)
 
 
-def group(columns: list[pa.ChunkedArray | pa.Array]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Groups equal rows: (each row's group number, each group's first row)."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    space = 1
-    for column in columns:
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        encoded = array.dictionary_encode()
-        size = max(len(encoded.dictionary), 1)
-        if space * size > _KEY_SPACE_MAX:
-            codes, space = np.unique(codes, return_inverse=True)[1].astype(np.int64), len(codes)
-        codes = codes * size + np.asarray(encoded.indices, dtype=np.int64)
-        space *= size
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    return inverse.astype(np.int64), first.astype(np.int64)
+def _summed(events: _Events, groups: Groups, name: str, source: _Source) -> Int64s:
+    if name == "calls":
+        return groups.counts()
+    # Billed is what the event cost when it came; later corrections stand apart.
+    values = None if name == "adjustment_pico_usd" else _values(events, name, source)
+    return np.zeros(len(groups), dtype=np.int64) if values is None else groups.sums(values)
+
+
+def _values(events: _Events, name: str, source: _Source) -> Int64s | None:
+    if name in source.beside:
+        return np.asarray(source.beside[name], dtype=np.int64)
+    values = events.measure(name)
+    return values if values is None or source.rows is None else values[source.rows]
 
 
 def runs(events: pa.Table) -> pa.Table:
-    """Rows of `run_base`: one per (tenant, run, partition) of the flush; the agent is that of its earliest call."""
+    """Rows of `run_base`, one per (tenant, run, partition) of the flush; the agent is that of its earliest call."""
     named = events.filter(pc.not_equal(events.column("run_id"), ""))
-    named = named.sort_by([("occurred_at", "ascending")])
-    keys = {name: named.column(name) for name in ("tenant_no", "run_id", "kafka_partition")}
-    codes, first = group(list(keys.values()))
-    order = pa.array(first)
-    by_group = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[by_group], np.arange(len(first)))
-    occurred = np.asarray(named.column("occurred_at").cast(pa.int64()), dtype=np.int64)[by_group]
-    if not len(first):
-        starts = starts.astype(np.int64)
-
-    def reduced(ufunc: np.ufunc, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.asarray(ufunc.reduceat(values, starts)) if len(first) else values
-
-    def summed(column: pa.Array) -> pa.Array:
-        return pa.array(reduced(np.add, np.asarray(column, dtype=np.int64)[by_group]))
-
-    at = pa.timestamp("us", "UTC")
-    columns = {name: pc.take(column, order) for name, column in keys.items()}
-    columns["agent_id"] = pc.take(named.column("agent_id"), order)
-    columns["started_at"] = pa.array(reduced(np.minimum, occurred)).cast(at)
-    columns["ended_at"] = pa.array(reduced(np.maximum, occurred)).cast(at)
-    columns["calls"] = summed(_ones(named))
-    columns["unpriced_events"] = summed(_DERIVED["unpriced_events"](named))
-    columns["billed_pico_usd"] = summed(named.column("billed_pico_usd"))
-    return pa.table(columns).sort_by([(name, "ascending") for name in keys])
+    # In order of time, so that a group's first row is its earliest call.
+    named = named.select([*_RUN_KEY, "agent_id", "occurred_at", "unpriced", "billed_pico_usd"])
+    named = named.take(pc.sort_indices(named.column("occurred_at")))
+    groups = group([encode(named.column(name)) for name in _RUN_KEY])
+    first = pa.array(groups.first)
+    occurred, unpriced, billed = (
+        np.asarray(named.column(name).cast(pa.int64()), dtype=np.int64)
+        for name in ("occurred_at", "unpriced", "billed_pico_usd")
+    )
+    columns = {name: pc.take(named.column(name), first) for name in (*_RUN_KEY, "agent_id")}
+    columns["started_at"] = pa.array(groups.least(occurred)).cast(_AT)
+    columns["ended_at"] = pa.array(groups.greatest(occurred)).cast(_AT)
+    columns["calls"] = pa.array(groups.counts())
+    columns["unpriced_events"] = pa.array(groups.sums(unpriced))
+    columns["billed_pico_usd"] = pa.array(groups.sums(billed))
+    return pa.table(columns)

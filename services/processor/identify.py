@@ -7,6 +7,8 @@ import re
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from services.contracts.errors import Reason
 from services.processor.batch import DeadEvent, Decoded
@@ -16,6 +18,14 @@ _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 KEY_BYTES = 16
 _blake2b = hashlib.blake2b
 
+_TEXT_BYTES = 36
+_DASHES = (8, 13, 18, 23)
+_DIGITS = tuple(set(range(_TEXT_BYTES)) - set(_DASHES))
+_NO_DIGIT = 255
+# The value of each byte that is a lower-case hexadecimal digit.
+_VALUES = np.full(256, _NO_DIGIT, dtype=np.uint8)
+_VALUES[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = np.arange(16)
+
 
 def event_key(event_id: str) -> bytes:
     """16 bytes: the id itself if it is a canonical UUIDv7, else a 128-bit hash of it.
@@ -23,12 +33,39 @@ def event_key(event_id: str) -> bytes:
     A hash never looks like a version 7 UUID (its version nibble is set to 8, RFC 9562's "custom"), so that no id can be
     made to collide with another's UUID.
     """
-    if len(event_id) == 36 and _UUID7.fullmatch(event_id):
+    if len(event_id) == _TEXT_BYTES and _UUID7.fullmatch(event_id):
         return bytes.fromhex(event_id.replace("-", ""))
     digest = bytearray(_blake2b(event_id.encode(), digest_size=KEY_BYTES).digest())
     digest[6] = (digest[6] & 0x0F) | 0x80
     digest[8] = (digest[8] & 0x3F) | 0x80
     return bytes(digest)
+
+
+def event_keys(event_ids: pa.StringArray) -> NDArray[np.uint8]:
+    """The `event_key` of each id, shape (n, 16): UUIDs all at once, others one by one."""
+    keys = np.zeros((len(event_ids), KEY_BYTES), dtype=np.uint8)
+    rows, found = _uuid7_keys(event_ids)
+    keys[rows] = found
+    others = np.ones(len(event_ids), dtype=bool)
+    others[rows] = False
+    for row in np.flatnonzero(others).tolist():
+        keys[row] = np.frombuffer(event_key(event_ids[row].as_py()), dtype=np.uint8)
+    return keys
+
+
+def _uuid7_keys(event_ids: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The rows that are canonical UUIDv7, and their bytes."""
+    data = event_ids.buffers()[2]
+    starts = np.frombuffer(event_ids.buffers()[1], dtype=np.int32)[event_ids.offset :][: len(event_ids) + 1]
+    rows = np.flatnonzero(np.diff(starts) == _TEXT_BYTES)
+    if data is None or not len(rows):
+        return np.zeros(0, dtype=np.int64), np.zeros((0, KEY_BYTES), dtype=np.uint8)
+    text = np.frombuffer(data, dtype=np.uint8)[starts[rows, None] + np.arange(_TEXT_BYTES, dtype=np.int32)]
+    digits = _VALUES[text[:, _DIGITS]]
+    good = (digits != _NO_DIGIT).all(axis=1) & (text[:, _DASHES] == ord("-")).all(axis=1)
+    # The version, and the variant's two bits.
+    good &= (digits[:, 12] == 7) & (digits[:, 16] & 0b1100 == 0b1000)
+    return rows[good], (digits[good, 0::2] << 4) | digits[good, 1::2]
 
 
 def content_hash(payload: bytes) -> bytes:
@@ -41,18 +78,15 @@ def identify(decoded: Decoded) -> None:
 
     A later one with the same content is a repeat, one with other content a conflict and dead.
     """
-    ids = decoded.table.column("event_id").to_pylist()
-    keys = [event_key(event_id) for event_id in ids]
+    keys = event_keys(decoded.table.column("event_id").combine_chunks())
     hashes = b"".join([content_hash(payload) for payload in decoded.payloads])
     content = np.frombuffer(hashes, dtype=np.int64)
-    key_column = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(b"".join(keys))]
-    )
+    key_column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(keys)])
     decoded.table = decoded.table.append_column("event_key", key_column).append_column(
         "content_hash", pa.array(content)
     )
-    if len(set(keys)) < len(keys):
-        _drop_repeats(decoded, keys, content)
+    if pc.count_distinct(key_column).as_py() < len(keys):
+        _drop_repeats(decoded, key_column.to_pylist(), content)
 
 
 def _drop_repeats(decoded: Decoded, keys: list[bytes], content: np.ndarray) -> None:

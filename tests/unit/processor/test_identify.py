@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+import pyarrow as pa
+
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.processor.batch import Decoded, Message, Place
 from services.processor.decode import decode
-from services.processor.identify import event_key, identify
+from services.processor.identify import event_key, event_keys, identify
 from tests.ledger import books
 
 
@@ -23,6 +25,19 @@ def test_a_version_7_uuid_is_its_own_key() -> None:
 def test_any_other_id_is_hashed_and_never_looks_like_a_version_7_uuid() -> None:
     for event_id in ("x", str(uuid.uuid4()), "0199AAAA-BBBB-7CCC-8DDD-EEEEEEEEEEEE", "é" * 200):
         assert uuid.UUID(bytes=event_key(event_id)).version == 8
+
+
+def test_keys_of_a_column_are_those_of_its_ids_one_by_one() -> None:
+    ids = [
+        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee", "0199aaaa-bbbb-7ccc-bddd-0123456789ab", "0199AAAA-BBBB-7CCC-8DDD-EEEEEEEEEEEE",
+        "0199aaaa-bbbb-7ccc-cddd-eeeeeeeeeeee", "0199aaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", "0199aaaabbbb-7ccc-8ddd-eeeeeeeeeeee-",
+        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeeg", "é" * 18, "x", "", str(uuid.uuid4()), "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeee",
+    ]  # fmt: skip
+    for part in (ids, ids[3:], ids[8:], []):
+        keys = [bytes(key) for key in event_keys(pa.array(part, pa.string()))]
+        assert keys == [event_key(event_id) for event_id in part]
+    sliced = pa.array(ids, pa.string())[2:7]
+    assert [bytes(key) for key in event_keys(sliced)] == [event_key(event_id) for event_id in ids[2:7]]
 
 
 def test_the_same_event_twice_in_a_flush_is_kept_once() -> None:
