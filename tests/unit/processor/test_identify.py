@@ -29,10 +29,19 @@ def test_any_other_id_is_hashed_and_never_looks_like_a_version_7_uuid() -> None:
 
 def test_keys_of_a_column_are_those_of_its_ids_one_by_one() -> None:
     ids = [
-        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee", "0199aaaa-bbbb-7ccc-bddd-0123456789ab", "0199AAAA-BBBB-7CCC-8DDD-EEEEEEEEEEEE",
-        "0199aaaa-bbbb-7ccc-cddd-eeeeeeeeeeee", "0199aaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", "0199aaaabbbb-7ccc-8ddd-eeeeeeeeeeee-",
-        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeeg", "é" * 18, "x", "", str(uuid.uuid4()), "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeee",
-    ]  # fmt: skip
+        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee",
+        "0199aaaa-bbbb-7ccc-bddd-0123456789ab",
+        "0199AAAA-BBBB-7CCC-8DDD-EEEEEEEEEEEE",
+        "0199aaaa-bbbb-7ccc-cddd-eeeeeeeeeeee",
+        "0199aaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+        "0199aaaabbbb-7ccc-8ddd-eeeeeeeeeeee-",
+        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeeg",
+        "é" * 18,
+        "x",
+        "",
+        str(uuid.uuid4()),
+        "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeee",
+    ]
     for part in (ids, ids[3:], ids[8:], []):
         keys = [bytes(key) for key in event_keys(pa.array(part, pa.string()))]
         assert keys == [event_key(event_id) for event_id in part]
