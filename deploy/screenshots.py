@@ -25,6 +25,7 @@ _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chr
 _READY_MS: Final = 15_000
 # Sharp on a screen with twice the pixels, and still small as a file.
 _SCALE: Final = 1.5
+_PHONE_BELOW: Final = 720
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def take(browser: Browser, url: str, key: str, picture: Picture, folder: Path) -
         viewport={"width": picture.width, "height": picture.height or 900},
         color_scheme="dark" if picture.dark else "light",
         device_scale_factor=_SCALE,
+        is_mobile=picture.width < _PHONE_BELOW,
         reduced_motion="reduce",
     )
     try:

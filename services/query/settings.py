@@ -24,6 +24,8 @@ class QuerySettings(BaseSettings):
     session_secret: SecretStr = Field(min_length=SECRET_CHARACTERS_MIN)
     query_host: str = "127.0.0.1"
     query_port: int = Field(default=8000, ge=0, le=65535)
+    # Where the pages tell people to send their first event.
+    gateway_url: str = "http://127.0.0.1:8080"
     log_level: str = "info"
     price_book: Path = DEFAULT_BOOK_PATH
     # Connections for reading answers, and for everything that writes.

@@ -98,7 +98,7 @@ class PageRoute(APIRoute):
                     request, 400, "This address asks for something that can’t be shown", (str(wrong),), retry=False
                 )
             except UnknownTenant:
-                return _not_there(request)
+                return not_there(request)
             except (psycopg.OperationalError, PoolTimeout, TooManyRequests) as away:
                 log.warning("page_without_database", path=request.url.path, error=type(away).__name__)
                 return _database_away(request)
@@ -106,7 +106,8 @@ class PageRoute(APIRoute):
         return handled
 
 
-def _not_there(request: Request) -> Response:
+def not_there(request: Request) -> Response:
+    """404; the same for what never was and for what this reader may not see."""
     line = "It may never have existed, or belong to someone whose figures this key can’t see."
     return fault(request, 404, "There is nothing here", (line,), retry=False)
 

@@ -50,7 +50,7 @@ async def features(request: Request, principal: Reader) -> Response:
         source, span = Source(conn, scope.numbers, scope.zone), to_next_hour(shown.now, running=shown.running)
         items = await source.compared(span, shown.before, "feature", measures=FULL)
         total, data_through = await source.total(span)
-        around = await surroundings(conn, principal, scope, "features", now)
+        around = await surroundings(request, conn, principal, scope, "features")
     state = _state(asked, "/features", scope, fixed=principal.tenant_id is not None)
     query = state.at("")
 
@@ -86,7 +86,7 @@ async def feature_requests(request: Request, feature: str, principal: Reader) ->
         total, data_through = await source.total(span)
         wanted = CallFilter(scope.numbers, span.start, span.end, (("feature", feature),))
         found = await read_newest_requests(conn, wanted, REQUESTS_SHOWN)
-        around = await surroundings(conn, principal, scope, "features", now)
+        around = await surroundings(request, conn, principal, scope, "features")
     state = _state(asked, f"/features/{segment(feature)}", scope, fixed=principal.tenant_id is not None)
     sentence = (
         Words(f"{feature} spent "),
@@ -109,7 +109,7 @@ async def request_attempts(request: Request, request_id: str, principal: Reader)
     async with reading(parts.reads) as conn:
         scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant_id"))
         calls = await read_request(conn, scope.numbers, _id(request_id))
-        around = await surroundings(conn, principal, scope, "features", parts.clock())
+        around = await surroundings(request, conn, principal, scope, "features")
     if not calls:
         raise UnknownTenant(request_id)
     tenants = sorted({call.tenant_id for call in calls})
@@ -137,7 +137,7 @@ async def runs(request: Request, principal: Reader) -> Response:
         agent = dict(asked.filters).get("agent_id")
         found = await read_runs(conn, scope.numbers, shown.now.start, end, RUNS_SHOWN, agent_id=agent)
         data_through = await read_data_through(conn)
-        around = await surroundings(conn, principal, scope, "runs", now)
+        around = await surroundings(request, conn, principal, scope, "runs")
     state = _state(asked, "/runs", scope, fixed=principal.tenant_id is not None)
     bar = filter_bar(
         state, shown, through(data_through, now, shown), scope.names, tenant=scope.tenant_id, tenant_action="/runs"
@@ -161,7 +161,7 @@ async def run_tree(request: Request, run_id: str, principal: Reader) -> Response
             raise UnknownTenant(run_id)
         run = found[0]
         root = await read_tree(conn, run)
-        around = await surroundings(conn, principal, scope, "runs", parts.clock())
+        around = await surroundings(request, conn, principal, scope, "runs")
     table, is_cut = branches(root)
     context = {"run": run, "rows": table, "is_cut": is_cut, "sentence": run_sentence(run, root), "zone": scope.zone}
     return page(request, "run.html", {**around, **context})

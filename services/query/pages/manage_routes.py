@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from pricing.book import load_book
 from pricing.entries import END_OF_TIME_US, PriceBook
 from pricing.usage import USAGE_CLASS_INDEX
 from services.query.auth import Admin, Reader
@@ -64,7 +62,7 @@ async def alerts(request: Request, principal: Reader) -> Response:
         scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant"))
         values: dict[str, object] = {"tenant": scope.tenant_id or principal.tenant_id, "limit": ALERTS_SHOWN}
         fired, rules = await _rows(conn, _ALERTS, values), await _rows(conn, _RULES, values)
-        around = await surroundings(conn, principal, scope, "alerts", parts.clock())
+        around = await surroundings(request, conn, principal, scope, "alerts")
     return page(
         request, "alerts.html",
         {**around, "fired": fired, "rules": rules, "sentence": alert_sentence(fired), "zone": scope.zone},
@@ -97,11 +95,6 @@ class PriceRow:
     source: str
     checked: str
     current: bool
-
-
-@cache
-def _book() -> PriceBook:
-    return load_book()
 
 
 def price_rows(book: PriceBook, today: date) -> tuple[PriceRow, ...]:
@@ -164,8 +157,8 @@ async def prices(request: Request, principal: Reader) -> Response:
             f"WHERE {where} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 100",
             {"since": now - timedelta(days=90)},
         )
-        around = await surroundings(conn, principal, scope, "prices", now)
-    book = _book()
+        around = await surroundings(request, conn, principal, scope, "prices")
+    book = parts.book
     names = [f"{row['provider']}/{row['model']}" for row in unpriced]
     sentence: Sentence = (Words("Every model that was called has a price."),)
     if names:
@@ -195,7 +188,7 @@ async def audit(request: Request, principal: Admin) -> Response:
         scope = scope_for(principal, await read_tenants(conn), None)
         levels = await read_levels(conn, None, today - timedelta(days=AUDIT_DAYS - 1), today + timedelta(days=2))
         ledger, waiting, data_through = await read_ledger(conn), await read_waiting(conn), await read_data_through(conn)
-        around = await surroundings(conn, principal, scope, "audit", now)
+        around = await surroundings(request, conn, principal, scope, "audit")
     broken = [level for level in levels if not level.holds]
     sentence: Sentence = (
         Words("Every level says the same as the raw events", "relief"),
@@ -222,7 +215,7 @@ async def keys(request: Request, principal: Admin) -> Response:
     parts = parts_of(request)
     async with reading(parts.reads) as conn:
         scope = scope_for(principal, await read_tenants(conn), None)
-        around = await surroundings(conn, principal, scope, "keys", parts.clock())
+        around = await surroundings(request, conn, principal, scope, "keys")
     records = await parts.keys.list_keys(None, 1_000)
     active = sum(record.revoked_at is None for record in records)
     sentence: Sentence = (

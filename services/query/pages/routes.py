@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from psycopg import AsyncConnection
+from starlette.exceptions import HTTPException
 
+from services.query.api.problems import wants_page
 from services.query.auth import Reader
 from services.query.pages import assets, drill_routes, manage_routes
-from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, page, unchanged
+from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, not_there, page, unchanged
 from services.query.pages.chrome import through
 from services.query.pages.links import PageState, segment
 from services.query.pages.overview import overview_page
@@ -61,7 +65,7 @@ async def overview(request: Request, principal: Reader) -> Response:
         if quiet is not None:
             return quiet
         figures = await read_overview(conn, scope, shown, asked.filters, now, oldest)
-        around = await surroundings(conn, principal, scope, "overview", now)
+        around = await surroundings(request, conn, principal, scope, "overview")
     state = asked.state(request.url.path, tenant=scope.tenant_id if principal.tenant_id is None else None)
     view = overview_page(figures, state, scope.names)
     context: dict[str, object] = {**around, "page": view}
@@ -74,7 +78,7 @@ async def usage(request: Request, principal: Reader) -> Response:
     parts = parts_of(request)
     async with reading(parts.reads) as conn:
         scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant"))
-        around = await surroundings(conn, principal, scope, "usage", parts.clock())
+        around = await surroundings(request, conn, principal, scope, "usage")
     only = scope.tenant or (scope.readable[0] if len(scope.readable) == 1 else None)
     if only is not None:
         kept = "&".join(part for part in request.url.query.split("&") if part and not part.startswith("tenant="))
@@ -100,7 +104,7 @@ async def payroll(request: Request, tenant_id: str, principal: Reader) -> Respon
         if quiet is not None:
             return quiet
         figures = await read_payroll(conn, scope.tenant, shown, now)
-        around = await surroundings(conn, principal, scope, "usage", now)
+        around = await surroundings(request, conn, principal, scope, "usage")
     state = PageState(f"/usage/{segment(tenant_id)}", asked.range_name, None, asked.first_day, asked.last_day)
     view = payroll_page(figures, state, scope.names, has_events=oldest is not None)
     context: dict[str, object] = {**around, "page": view}
@@ -118,3 +122,13 @@ def install(app: FastAPI) -> None:
     """Adds the pages to the app, and gives its sign-in a face."""
     app.include_router(router)
     app.state.sign_in_page = sign_in_page
+    told = app.exception_handlers.get(HTTPException)
+    assert told is not None, "the app answers problems before it has pages"
+
+    async def page_or_problem(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND and wants_page(request):
+            return not_there(request)
+        answer = told(request, error)
+        return await answer if isawaitable(answer) else answer
+
+    app.add_exception_handler(HTTPException, page_or_problem)

@@ -110,18 +110,22 @@ function bars(data, token) {
     data: one.values.map((value, index) => (index === data.running ? { value, itemStyle: { color: hatched(colour(one.colour), token("--hatch")) } } : value)),
   }));
   if (data.tops) {
-    const sums = data.titles.map((_, index) => data.series.reduce((sum, one) => sum + one.values[index], 0));
+    // Nothing on top of each stack, which carries the total.
     parts.push({
-      type: "line",
-      symbol: "circle",
-      lineStyle: { width: 0 },
-      itemStyle: { opacity: 0 },
+      type: "bar",
+      stack: "all",
       silent: true,
-      tooltip: { show: false },
-      data: sums,
-      label: { show: true, position: "top", distance: 3, formatter: ({ dataIndex }) => (sums[dataIndex] ? data.topTexts[dataIndex] : ""), color: token("--ink-2"), fontWeight: 560, fontSize: 11, fontFamily: token("--font") },
-      showSymbol: true,
-      symbolSize: 0.01,
+      data: data.titles.map(() => 0),
+      label: {
+        show: true,
+        position: "top",
+        distance: 5,
+        formatter: ({ dataIndex }) => (data.series.some((one) => one.values[dataIndex]) ? data.topTexts[dataIndex] : ""),
+        color: token("--ink-2"),
+        fontWeight: 560,
+        fontSize: 11,
+        fontFamily: token("--font"),
+      },
     });
   }
   return parts;
