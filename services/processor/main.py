@@ -22,6 +22,7 @@ from services.processor.look_after import LookAfter
 from services.processor.periodic import Periodic
 from services.processor.progress import Progress
 from services.processor.refresher import Refresher
+from services.processor.retention import RetentionJob
 from services.processor.settings import ProcessorSettings
 from services.processor.store import Store
 from services.processor.stuck import Watchdog
@@ -34,6 +35,7 @@ from services.runtime.logs import configure_logging
 log = structlog.get_logger()
 EXIT_CRASH = 70
 _LAG_READY_MESSAGES = 10_000
+_RETENTION_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -90,6 +92,7 @@ async def _process(
     progress = Progress(settings.database_dsn, settings.kafka_bootstrap, stream, lambda: worker.owned)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
+    retention = RetentionJob(settings.database_dsn, settings.retention())
     app = build_app(settings, worker, crash)
 
     def notice_failure() -> None:
@@ -99,6 +102,7 @@ async def _process(
 
     periodic = [
         Periodic("refresh", lambda: refresher.run_once(datetime.now(UTC)), settings.refresh_seconds, crash),
+        Periodic("retention", lambda: retention.run_once(datetime.now(UTC)), _RETENTION_SECONDS, crash),
         Periodic("progress", look_after.report, 0.5, crash),
         Periodic("watch", watch.run_once, 1.0, crash),
         Periodic("notice-failure", notice_failure, 0.5, crash),

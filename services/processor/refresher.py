@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import structlog
 
 from deploy.timescale.rollup_ddl import refresh_plain
 from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS, Level, Rollup
 from services.processor.metrics import REFRESHED
+from services.processor.retention import read_floors
 from services.processor.statements import CLOSING_LOCK
 
+log = structlog.get_logger()
 # One refresher in the whole system; who holds this session lock is it.
 _REFRESHER_LOCK = 720_303
 _QUARTER_SECONDS = LEVEL_SECONDS["15m"]
@@ -119,8 +122,18 @@ def _levels() -> list[tuple[Rollup, Level]]:
     return sorted(built, key=lambda pair: LEVEL_SECONDS[pair[1]])
 
 
-def _starts(buckets: Iterable[datetime], level: Level) -> list[datetime]:
-    return sorted({_floor(bucket, LEVEL_SECONDS[level]) for bucket in buckets})
+def _starts(
+    buckets: Iterable[datetime], rollup: Rollup, level: Level, floors: Mapping[str, datetime]
+) -> list[datetime]:
+    """The buckets of a level that hold these and can be built: where the level below was dropped, building again would
+    erase what is left of it."""
+    starts = sorted({_floor(bucket, LEVEL_SECONDS[level]) for bucket in buckets})
+    floor = floors.get(rollup.view(rollup.levels[rollup.levels.index(level) - 1]))
+    kept = [start for start in starts if floor is None or start >= floor]
+    if len(kept) < len(starts):
+        log.warning("left as it is: what it would be built from was dropped", level=rollup.view(level),
+                    buckets=len(starts) - len(kept), first=starts[0].isoformat())  # fmt: skip
+    return kept
 
 
 def _rebuild_plain(connection: psycopg.Connection, buckets: list[datetime], ids: list[int]) -> None:
@@ -131,8 +144,9 @@ def _rebuild_plain(connection: psycopg.Connection, buckets: list[datetime], ids:
     with connection.transaction():
         connection.execute("DELETE FROM dirty_bucket WHERE mark_id = ANY(%s)", (ids,))
         connection.execute(_MATERIALIZED_ON)
+        floors = read_floors(connection)
         for rollup, level in _levels():
-            starts = _starts(buckets, level)
+            starts = _starts(buckets, rollup, level, floors)
             for statement in refresh_plain(rollup, level) if starts else ():
                 connection.execute(statement, {"buckets": starts})
             REFRESHED.labels(level).inc(len(starts))
@@ -143,13 +157,15 @@ def _rebuild_timescale(connection: psycopg.Connection, buckets: list[datetime], 
 
     A bounded window always: an open start after retention would erase history.
     """
+    floors = read_floors(connection)
     for rollup, level in _levels():
-        for start, end in _ranges(_starts(buckets, level), LEVEL_SECONDS[level]):
+        starts = _starts(buckets, rollup, level, floors)
+        for start, end in _ranges(starts, LEVEL_SECONDS[level]):
             connection.execute(
                 "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)",
                 (rollup.view(level), start, end),
             )
-        REFRESHED.labels(level).inc(len(_starts(buckets, level)))
+        REFRESHED.labels(level).inc(len(starts))
     if ids:
         connection.execute("DELETE FROM dirty_bucket WHERE mark_id = ANY(%s)", (ids,))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import pricing
+from services.contracts.retention import Retention
 from services.contracts.topics import DEAD_LETTER, SPEND_SPIKES, USAGE_EVENTS
 
 
@@ -36,3 +37,19 @@ class ProcessorSettings(BaseSettings):
     # A name that is this worker's alone and stays over restarts: the group then hands a restarted worker its partitions
     # back at once instead of waiting for the session of the dead one to time out. Empty: no such promise is made.
     processor_instance: str = ""
+    # Days each level is kept (`services.contracts.retention`).
+    retention_raw_days: int | None = 120
+    retention_minute_days: int | None = 120
+    retention_quarter_days: int | None = 400
+    retention_hour_days: int | None = 1_100
+    retention_run_days: int | None = 400
+
+    def retention(self) -> Retention:
+        """Raises ValueError for settings that would lose something."""
+        return Retention(
+            raw_days=self.retention_raw_days,
+            minute_days=self.retention_minute_days,
+            quarter_days=self.retention_quarter_days,
+            hour_days=self.retention_hour_days,
+            run_days=self.retention_run_days,
+        )

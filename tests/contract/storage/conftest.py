@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+import pricing
+from pricing.book import load_book
+from pricing.entries import PriceBook
 from services.runtime.embedded.backends import Backends
 from tests.backends import fresh_database
+from tests.contract.storage.harness import Harness
+from tests.ledger import Books, books
 
 
 @pytest.fixture(scope="module", params=["postgresql", "timescaledb"])
@@ -21,3 +28,22 @@ def storage(request: pytest.FixtureRequest, backends: Backends) -> Iterator[str]
             pytest.skip("no TimescaleDB: SPENDSTREAM_TEST_TIMESCALE_DSN is not set")
     with fresh_database(dsn) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="module")
+def book() -> PriceBook:
+    return load_book(Path(pricing.__file__).with_name("price_book.yaml"))
+
+
+@pytest.fixture
+def harness(storage: str, book: PriceBook) -> Iterator[Harness]:
+    built = Harness(storage, book)
+    yield built
+    built.store.close()
+
+
+@pytest.fixture
+def own(request: pytest.FixtureRequest) -> Callable[..., Books]:
+    """Books whose tenants are this test's alone."""
+    name = uuid.uuid4().hex[:8]
+    return lambda **options: books(11, tenants=(f"a-{name}", f"b-{name}"), **options)
