@@ -13,8 +13,8 @@ from confluent_kafka import Producer
 from services.contracts.topics import SPEND_SPIKES
 from services.processor.metrics import SPIKES
 from services.processor.spike_relay import relay
-from services.processor.spike_store import UsualHours, detect
-from services.processor.spikes import SeriesHour
+from services.processor.spike_store import UsualHours, detect, open_hours
+from services.processor.spikes import SeriesHour, is_open
 
 log = structlog.get_logger()
 
@@ -29,30 +29,55 @@ class Watch:
         self._connection: psycopg.Connection | None = None
         self._usual_hours = UsualHours()
         self._lock = threading.Lock()
-        self._touched: set[SeriesHour] = set()
-        self._through = datetime.fromtimestamp(0, UTC)
+        # Each open hour with the stream time of the last flush that touched it: after a long backlog the stream is
+        # hours further when they are evaluated, and they were open all the same.
+        self._touched: dict[SeriesHour, datetime] = {}
+        # Hours that were over when they were touched: no news, but what was remembered of them is wrong now.
+        self._late: set[SeriesHour] = set()
+        self._assigned = False
 
     def touch(self, series: Iterable[SeriesHour], through: datetime) -> None:
         """Series of a committed flush; `through` is the broker's time of its last message, which is stream time."""
         with self._lock:
-            self._touched.update(series)
-            self._through = max(self._through, through)
+            for one in series:
+                if is_open(one.hour, through):
+                    self._touched[one] = max(through, self._touched.get(one, through))
+                else:
+                    self._late.add(one)
+
+    def assigned(self) -> None:
+        """Partitions were taken over: what their last owner committed and didn't look at any more is looked at."""
+        with self._lock:
+            self._assigned = True
 
     def run_once(self) -> None:
         """Raises psycopg.OperationalError when the database is away; the touched series are kept for the next round."""
         with self._lock:
-            touched, through = self._touched, self._through
-            self._touched = set()
+            touched, late, assigned = self._touched, self._late, self._assigned
+            self._touched, self._late, self._assigned = {}, set(), False
         try:
             connection = self._connected()
-            for spike in detect(connection, touched, through, usual_hours=self._usual_hours) if touched else ():
-                SPIKES.labels(spike.rule).inc()
-                log.info("spike", tenant=spike.tenant_id, cause=spike.cause)
+            self._usual_hours.forget(late)
+            if assigned:
+                touched = _still_open(connection) | touched
+            for hour in sorted({one.hour for one in touched}):
+                self._detect(connection, {one: at for one, at in touched.items() if one.hour == hour})
             relay(connection, self._producer, datetime.now(UTC), self._spikes_topic)
         except psycopg.Error:
-            self.touch(touched, through)
+            self._take_back(touched, late, assigned=assigned)
             self.close()
             raise
+
+    def _detect(self, connection: psycopg.Connection, touched: dict[SeriesHour, datetime]) -> None:
+        for spike in detect(connection, touched, max(touched.values()), usual_hours=self._usual_hours):
+            SPIKES.labels(spike.rule).inc()
+            log.info("spike", rule=spike.rule, tenant=spike.tenant_id, cause=spike.cause)
+
+    def _take_back(self, touched: dict[SeriesHour, datetime], late: set[SeriesHour], *, assigned: bool) -> None:
+        with self._lock:
+            self._touched = touched | self._touched
+            self._late |= late
+            self._assigned |= assigned
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
@@ -65,3 +90,12 @@ class Watch:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _still_open(connection: psycopg.Connection) -> dict[SeriesHour, datetime]:
+    """Hours with calls that are open at the stream time the ledger has come to."""
+    row = connection.execute("SELECT max(stream_through) FROM ledger").fetchone()
+    if row is None or row[0] is None:
+        return {}
+    through: datetime = row[0]
+    return dict.fromkeys(open_hours(connection, through), through)

@@ -52,6 +52,7 @@ class Worker:
         offsets = await loop.run_in_executor(self._storing, self._store.claim, partitions)
         self._limit.allowance_events = await loop.run_in_executor(self._storing, self._store.dead_allowance)
         self.owned = frozenset(partitions)
+        self._watch.assigned()
         log.info("partitions claimed", offsets=dict(sorted(offsets.items())))
         return offsets
 
