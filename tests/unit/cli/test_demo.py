@@ -97,6 +97,21 @@ def test_the_growing_prompts_are_a_spike_within_a_minute_at_any_time_of_the_week
     assert calls[-1][0] - calls[0][0] < timedelta(seconds=BURST_SECONDS)
 
 
+def test_growing_prompts_that_straddle_the_full_hour_are_a_spike_of_one_of_the_two_hours() -> None:
+    for seconds in range(0, 60, 5):
+        start = HOUR + timedelta(hours=1) - timedelta(seconds=seconds)
+        calls = list(burst(start))
+        found = []
+        for hour in (HOUR, HOUR + timedelta(hours=1)):
+            mine = [event for at, event in calls if at.replace(minute=0, second=0, microsecond=0) == hour]
+            past = [
+                HourTotals(each, _measures(e for _, e in events_of_hour(each, start) if e["feature"] == "summarise"))
+                for each in hours(hour - timedelta(days=7), hour - timedelta(hours=1))
+            ]
+            found.append(evaluate(HourTotals(hour, _measures(mine)), past) is not None)
+        assert any(found), seconds
+
+
 def _measures(events: Iterable[Event]) -> Measures:
     """What calls of gpt-4o used, at 2.50 and 10.00 USD per million tokens."""
     used = [event["usage"] for event in events]
