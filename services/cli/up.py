@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -164,8 +166,14 @@ def _connections(settings: UpSettings, home: Home, backends: Backends) -> Connec
         kafka_bootstrap=backends.kafka_bootstrap,
         admin_key=_given(settings.admin_key) or home.secret("admin_key", make_key),
         session_secret=_given(settings.session_secret) or home.secret("session_secret"),
+        webhook_secret=_given(settings.webhook_secret) or home.secret("webhook_secret", _make_webhook_secret),
         slack_webhook=_given(settings.slack_webhook),
     )
+
+
+def _make_webhook_secret() -> str:
+    """As Standard Webhooks write one."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _given(secret: SecretStr | None) -> str | None:

@@ -42,6 +42,8 @@ class Connections:
     kafka_bootstrap: str
     admin_key: str
     session_secret: str
+    # Signs what generic webhooks are sent.
+    webhook_secret: str
     slack_webhook: str | None
 
 
@@ -88,6 +90,7 @@ def environment(ports: Ports, connections: Connections, home: Path, *, demo: boo
         "KAFKA_BOOTSTRAP": connections.kafka_bootstrap,
         "ADMIN_KEY": connections.admin_key,
         "SESSION_SECRET": connections.session_secret,
+        "WEBHOOK_SECRET": connections.webhook_secret,
         "QUERY_PORT": str(ports.query),
         "GATEWAY_PORT": str(ports.gateway),
         "GRPC_PORT": str(ports.grpc),

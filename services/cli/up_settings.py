@@ -29,6 +29,7 @@ class UpSettings(BaseSettings):
     demo_port: Port | None = None
     database_dsn: SecretStr | None = None
     kafka_bootstrap: str | None = None
+    webhook_secret: SecretStr | None = None
     slack_webhook: SecretStr | None = None
     demo: bool = True
 

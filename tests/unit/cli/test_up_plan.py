@@ -20,7 +20,7 @@ from services.runtime.supervision import Stage
 
 PORTS = Ports(**DEFAULT_PORTS)
 HOME = Path("/data/spendstream")
-CONNECTIONS = Connections("postgresql://u:p@127.0.0.1:5432/d", "127.0.0.1:9092", "sps_key", "session-secret", None)
+CONNECTIONS = Connections("postgresql://u:p@127.0.0.1:5432/d", "127.0.0.1:9092", "sps_key", "session-secret", "whsec_x", None)
 
 
 def test_every_service_of_the_contract_runs_and_says_when_it_is_ready() -> None:
@@ -34,12 +34,13 @@ def test_children_are_told_where_everything_is() -> None:
     settings = environment(PORTS, CONNECTIONS, HOME, demo=False)
     assert settings["SPENDSTREAM_DATABASE_DSN"] == CONNECTIONS.database_dsn
     assert settings["SPENDSTREAM_QUERY_URL"] == "http://127.0.0.1:8000"
+    assert settings["SPENDSTREAM_WEBHOOK_SECRET"] == "whsec_x"
     assert "SPENDSTREAM_SLACK_WEBHOOK" not in settings
 
 
 def test_the_demos_receiver_takes_the_alerts_unless_a_webhook_is_given() -> None:
     assert environment(PORTS, CONNECTIONS, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK"].startswith("http://127.0.0.1:")
-    given = Connections("d", "k", "a", "s", slack_webhook="https://example.test/hook")
+    given = Connections("d", "k", "a", "s", "w", slack_webhook="https://example.test/hook")
     assert environment(PORTS, given, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK"] == "https://example.test/hook"
 
 
