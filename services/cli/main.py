@@ -12,6 +12,8 @@ _COMMANDS = {
     "replay": ("services.cli.replay", "replay", "Send a file of events and wait until it is counted."),
     "audit": ("services.cli.audit", "audit", "Check the identities that must hold."),
     "dlq": ("services.cli.dlq", "dlq", "List, show and replay dead letters."),
+    "quarantine": ("services.cli.quarantine", "quarantine", "List and admit events outside the acceptance window."),
+    "adopt": ("services.cli.adopt", "adopt", "Go on with a usage topic that was recreated, cut or restored."),
 }
 
 

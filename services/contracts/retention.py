@@ -106,6 +106,7 @@ class Retention:
             Kept("usage_event", "occurred_at", self.raw_days, self.compress_raw_after_days),
             # An adjustment is read together with its raw row.
             Kept("cost_adjustment", "occurred_at", self.raw_days),
+            Kept("unpriced_event", "occurred_at", self.raw_days),
             Kept("event_identity", "occurred_at", self.identity_days),
             Kept("run_base", "started_at", self.run_days),
             *levels,

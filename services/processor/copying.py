@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pgpq
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +11,7 @@ import pyarrow.compute as pc
 from services.contracts.rollups import Rollup
 
 _AT = pa.timestamp("us", "UTC")
+_ROWS_AT_ONCE = 4_096
 # Types must match the table's exactly: binary COPY does not convert.
 _TYPES: dict[str, pa.DataType] = {
     "occurred_at": _AT, "received_at": _AT, "bucket": _AT, "started_at": _AT, "ended_at": _AT,
@@ -31,6 +34,7 @@ RUN_COLUMNS = (
     "tenant_no", "run_id", "kafka_partition", "agent_id", "started_at", "ended_at", "calls", "unpriced_events",
     "billed_pico_usd",
 )  # fmt: skip
+UNPRICED_COLUMNS = ("provider", "model", "price_book_version", "occurred_at", "tenant_no", "event_key")
 
 
 def rollup_columns(rollup: Rollup) -> tuple[str, ...]:
@@ -42,10 +46,13 @@ def to_copy(table: pa.Table, columns: tuple[str, ...]) -> bytes:
     into uuid."""
     selected = pa.table({name: _cast(table.column(name), name) for name in columns}).combine_chunks()
     encoder = pgpq.ArrowToPostgresBinaryEncoder(selected.schema)
-    parts = [encoder.write_header()]
-    parts += [encoder.write_batch(batch) for batch in selected.to_batches()]
-    parts.append(encoder.finish())
-    return b"".join(parts)
+    # In pieces: the encoder doubles its buffer as it grows, and holds the interpreter while it works.
+    copied = io.BytesIO()
+    copied.write(encoder.write_header())
+    for batch in selected.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        copied.write(encoder.write_batch(batch))
+    copied.write(encoder.finish())
+    return copied.getvalue()
 
 
 def _cast(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

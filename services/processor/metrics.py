@@ -21,3 +21,4 @@ STILL_SECONDS = Gauge(
 HALTED = Gauge("spendstream_processor_halted", "1 while the stream is stopped because nearly all was bad.")
 REFRESHED = Counter("spendstream_processor_refreshed_buckets_total", "Rollup buckets rebuilt.", ["level"])
 SPIKES = Counter("spendstream_processor_spikes_total", "Spikes seen.", ["rule"])
+HEALED = Counter("spendstream_processor_healed_events_total", "Unpriced events that were given a price later.")

@@ -13,7 +13,14 @@ from pricing.entries import PriceBook
 from services.contracts.rollups import ROLLUPS, USAGE
 from services.processor.admit import admit
 from services.processor.batch import Decoded, Message
-from services.processor.copying import EVENT_COLUMNS, IDENTITY_COLUMNS, RUN_COLUMNS, rollup_columns, to_copy
+from services.processor.copying import (
+    EVENT_COLUMNS,
+    IDENTITY_COLUMNS,
+    RUN_COLUMNS,
+    UNPRICED_COLUMNS,
+    rollup_columns,
+    to_copy,
+)
 from services.processor.decode import decode
 from services.processor.fold import fold, runs
 from services.processor.identify import identify
@@ -32,6 +39,8 @@ class Flush:
     events: bytes = b""
     rollups: dict[str, bytes] = field(default_factory=dict)
     runs: bytes = b""
+    # What the book had no price for, in line to be healed.
+    unpriced: bytes = b""
     # Start of each minute touched, epoch microseconds, ascending.
     minutes: tuple[int, ...] = ()
     # What detection looks at once this is committed.
@@ -68,6 +77,7 @@ def encode(decoded: Decoded) -> Flush:
     if not len(table):
         return Flush(decoded)
     folded, touched_runs = fold(table), runs(table)
+    unpriced = table.filter(table.column("unpriced"))
     minutes = np.unique(
         np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64) // 60_000_000 * 60_000_000
     )
@@ -79,6 +89,7 @@ def encode(decoded: Decoded) -> Flush:
             r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])
         },
         runs=to_copy(touched_runs, RUN_COLUMNS) if len(touched_runs) else b"",
+        unpriced=to_copy(unpriced, UNPRICED_COLUMNS) if len(unpriced) else b"",
         minutes=tuple(minutes.tolist()),
         touched=_touched(folded[USAGE.base_table]),
     )

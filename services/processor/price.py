@@ -40,7 +40,7 @@ def price(decoded: Decoded, book: PriceBook) -> None:
     """Replaces `decoded.table` by the storage columns. Events whose cost overflows go to `dead`."""
     columns = _storage_columns(decoded.table)
     try:
-        priced = _priced(columns, decoded.table, book)
+        priced = price_table_rows(columns, _units_by_row(decoded.table), book)
     except PriceOverflowError as error:
         _bury(decoded, getattr(error, "rows", ()), str(error))
         price(decoded, book)
@@ -106,20 +106,27 @@ def _numpy(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.asarray(column.cast(pa.int64()), dtype=np.int64)
 
 
-def _priced(columns: Mapping[str, pa.Array], table: pa.Table, book: PriceBook) -> PricedColumns:
-    codes, keys = distinct_keys([columns[name] for name in ("provider", "model", "service_tier")])
+def _units_by_row(table: pa.Table) -> dict[int, dict[str, int]]:
+    """The units of the few rows that have any."""
     units = pc.struct_field(table.column("usage"), "units")
-    by_row = {}
-    if map_lengths(units).any():
-        by_row = {row: dict(entry) for row, entry in enumerate(units.to_pylist()) if entry}
+    if not map_lengths(units).any():
+        return {}
+    return {row: dict(entry) for row, entry in enumerate(units.to_pylist()) if entry}
+
+
+def price_table_rows(
+    columns: Mapping[str, pa.ChunkedArray], units: Mapping[int, Mapping[str, int]], book: PriceBook
+) -> PricedColumns:
+    """Prices rows given as storage columns, `units` by row number. Raises as price_columns does."""
+    codes, keys = distinct_keys([columns[name] for name in ("provider", "model", "service_tier")])
     usage = UsageColumns(
-        n=len(table),
+        n=len(codes),
         counts={name: _numpy(columns[name]) for name in USAGE_CLASSES},
         key_codes=codes,
         keys=[(str(p), str(m), str(t)) for p, m, t in keys],
         occurred_at_us=_numpy(columns["occurred_at"]),
         cache_hit=np.asarray(columns["cache_hit"], dtype=bool),
-        units=by_row,
+        units=units,
     )
     return price_columns(book, usage)
 

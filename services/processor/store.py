@@ -21,6 +21,7 @@ from services.processor.copying import (
     EVENT_COLUMNS,
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
+    UNPRICED_COLUMNS,
     copy_statement,
     rollup_columns,
     to_copy,
@@ -28,14 +29,12 @@ from services.processor.copying import (
 from services.processor.forgotten import without_forgotten
 from services.processor.gaps import FirstReadable, confirm, holes, nothing_confirmed
 from services.processor.identify import conflict
+from services.processor.marks import mark_dirty
 from services.processor.prepare import Flush, encode
 from services.processor.statements import (
     ADVANCE,
-    CLOSED_THROUGH,
-    HOLD_BUCKETS_OPEN,
     INSERT_IDENTITIES,
     LOSERS,
-    MARK_DIRTY,
     QUARANTINE,
     STAGES,
     UPSERT_RUNS,
@@ -48,7 +47,6 @@ T = TypeVar("T")
 # After a duplicate was met, that many flushes look before they copy: duplicates come in swarms (a replay, retries).
 _STAGED_FLUSHES = 20
 _RETRY_SECONDS_MAX = 10.0
-_BUCKET_US = 900_000_000
 _UPSERTS = {rollup.base_table: upsert_rollup(rollup) for rollup in ROLLUPS}
 
 
@@ -200,21 +198,12 @@ class Store:
             if flush.runs:
                 _copy(connection, "stage_run_base", RUN_COLUMNS, flush.runs)
                 connection.execute(UPSERT_RUNS)
-            self._mark_dirty(connection, flush.minutes)
+            if flush.unpriced:
+                _copy(connection, "unpriced_event", UNPRICED_COLUMNS, flush.unpriced)
+            mark_dirty(connection, flush.minutes)
         if flush.decoded.quarantined:
             rows = [_quarantine_row(event) for event in flush.decoded.quarantined]
             connection.cursor().executemany(QUARANTINE, rows)
-
-    def _mark_dirty(self, connection: psycopg.Connection, minutes: tuple[int, ...]) -> None:
-        # Two statements: the second one's snapshot must be younger than the lock.
-        connection.execute(HOLD_BUCKETS_OPEN)
-        row = connection.execute(CLOSED_THROUGH).fetchone()
-        if row is None:
-            raise Crash("rollup_state is empty")
-        closed_us = int(row[0])
-        buckets = sorted({minute // _BUCKET_US * _BUCKET_US for minute in minutes if minute < closed_us})
-        if buckets:
-            connection.execute(MARK_DIRTY, ([bucket / 1e6 for bucket in buckets],))
 
     def _advance(self, connection: psycopg.Connection, decoded: Decoded, duplicates: list[Place]) -> None:
         counted = _count_by_partition(decoded)

@@ -16,6 +16,8 @@ LATENCY_BUCKET: Final = "latency_bucket"
 # Healing and corrections lie beside the raw rows; a raw row with what was adjusted is one row again.
 RAW_FROM: Final = (
     "usage_event AS e LEFT JOIN LATERAL (SELECT sum(c.delta_pico_usd) AS delta_pico_usd, "
+    "sum(c.response_cache_saved_pico_usd) AS response_cache_saved_pico_usd, "
+    "sum(c.prompt_cache_saved_pico_usd) AS prompt_cache_saved_pico_usd, "
     "bool_or(c.heals_unpriced) AS healed FROM cost_adjustment AS c WHERE c.tenant_no = e.tenant_no "
     "AND c.event_key = e.event_key AND c.occurred_at = e.occurred_at) AS a ON true"
 )
@@ -42,9 +44,13 @@ def raw_quantities(*, adjusted: bool) -> dict[str, str]:
         "billed_pico_usd": "sum(coalesce(e.cost_pico_usd, 0))",
         "adjustment_pico_usd": f"sum({delta})",
         "wasted_pico_usd": f"coalesce(sum(coalesce(e.cost_pico_usd, 0) + {delta}) FILTER (WHERE {_WASTED}), 0)",
-        "response_cache_saved_pico_usd": "sum(e.response_cache_saved_pico_usd)",
-        "prompt_cache_saved_pico_usd": "sum(e.prompt_cache_saved_pico_usd)",
+        "response_cache_saved_pico_usd": _saved("response_cache_saved_pico_usd", adjusted=adjusted),
+        "prompt_cache_saved_pico_usd": _saved("prompt_cache_saved_pico_usd", adjusted=adjusted),
     }
+
+
+def _saved(column: str, *, adjusted: bool) -> str:
+    return f"sum(e.{column} + coalesce(a.{column}, 0))" if adjusted else f"sum(e.{column})"
 
 
 def rollup_quantity(rollup: Rollup, name: str) -> str:
