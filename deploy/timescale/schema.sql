@@ -47,6 +47,9 @@ CREATE TABLE ledger (
     owner_pid integer,
     -- The broker's time of the last message applied.
     stream_through timestamptz,
+    -- What came, counted where messages are decoded; apart from what became of it.
+    messages_read bigint NOT NULL DEFAULT 0,
+    events_read bigint NOT NULL DEFAULT 0,
     counted bigint NOT NULL DEFAULT 0,
     duplicate bigint NOT NULL DEFAULT 0,
     dead_lettered bigint NOT NULL DEFAULT 0,
@@ -216,6 +219,15 @@ VALUES ('1970-01-01 00:00:00+00', '1970-01-01 00:00:00+00');
 CREATE TABLE dirty_bucket (
     mark_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     bucket timestamptz NOT NULL
+);
+
+-- Buckets that an audit found right, and what they looked like then; see services/audit.
+CREATE TABLE audit_checkpoint (
+    scope text NOT NULL CHECK (scope IN ('hour', 'day', 'run')),
+    bucket timestamptz NOT NULL,
+    fingerprint text NOT NULL,
+    checked_at timestamptz NOT NULL,
+    PRIMARY KEY (scope, bucket)
 );
 
 CREATE TABLE spike (

@@ -129,7 +129,8 @@ def resume(bury: int, as_json: bool) -> None:
         with psycopg.connect(where.database_dsn) as connection:
             resumed = connection.execute(
                 "UPDATE ledger_halt AS h SET resumed_at = now(), bury_through = %s + "
-                "(SELECT coalesce(sum(dead_lettered), 0) FROM ledger AS l WHERE (l.cluster_id, l.topic_id) = (h.cluster_id, h.topic_id)) "
+                "(SELECT coalesce(sum(dead_lettered), 0) FROM ledger AS l "
+                "WHERE (l.cluster_id, l.topic_id) = (h.cluster_id, h.topic_id)) "
                 "WHERE resumed_at IS NULL RETURNING reason",
                 (bury,),
             ).fetchall()

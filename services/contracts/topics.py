@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 EVENTS_PER_MESSAGE_MAX = 500
+# A message header, set by `spendstream quarantine admit` and by no door: its events count whatever their time.
+ADMITTED_HEADER = "spendstream-admitted"
 
 
 @dataclass(frozen=True, slots=True)

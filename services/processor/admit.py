@@ -41,6 +41,8 @@ def admit(decoded: Decoded) -> None:
                 decoded.dead.append(dead)
         _drop(decoded, bad)
     outside = _outside_window(decoded.table)
+    if decoded.admitted:
+        outside &= [not decoded.is_admitted(row) for row in range(len(outside))]
     if outside.any():
         for row in np.flatnonzero(outside).tolist():
             decoded.quarantined.append(_quarantined(decoded, row))

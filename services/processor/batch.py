@@ -15,6 +15,8 @@ class Message:
     offset: int
     received_us: int
     value: bytes
+    # Sent by an operator who said that its events count whatever their time.
+    admitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,19 @@ class Decoded:
     # Repeats within the flush, by place; counted, not kept.
     repeats: list[Place] = field(default_factory=list)
     spans: dict[int, Span] = field(default_factory=dict)
+    # (partition, offset) of the messages that an operator admitted.
+    admitted: frozenset[tuple[int, int]] = frozenset()
+    # (partition, offset) of each message → events in it, 1 for one that is bad as a whole; counted before anything else.
+    read: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def keep(self, rows: pa.Array) -> None:
         """Keeps the rows whose numbers are in the int64 array `rows` (ascending)."""
         self.table = self.table.take(rows)
         self.payloads = [self.payloads[row] for row in rows.to_pylist()]
+
+    def is_admitted(self, row: int) -> bool:
+        place = self.place(row)
+        return (place.partition, place.offset) in self.admitted
 
     def place(self, row: int) -> Place:
         at = {

@@ -11,11 +11,14 @@ from google.protobuf.message import DecodeError
 
 from services.contracts.errors import Reason
 from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.contracts.topics import EVENTS_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX
 from services.processor.batch import DeadEvent, Decoded, Message, Place, Span
 
 # A timestamp outside what int64 microseconds hold saturates here and is refused at admission; nanoseconds would
 # saturate at the year 2262 already.
 _POOL = ptars.HandlerPool([usage_pb2.DESCRIPTOR], config=ptars.PtarsConfig(timestamp_unit="us"))
+# Doors send at most EVENTS_PER_MESSAGE_MAX. Far above it, a message is not usage: 4 MB hold two million empty events.
+_EVENTS_MAX = 20 * EVENTS_PER_MESSAGE_MAX
 _HANDLER = _POOL.get_for_message(usage_pb2.UsageEvent.DESCRIPTOR)
 
 
@@ -24,14 +27,25 @@ def decode(messages: Sequence[Message]) -> Decoded:
     dead: list[DeadEvent] = []
     payloads: list[bytes] = []
     origins: list[tuple[Message, int]] = []
+    # Counted here, before anything is decided: the ledger compares it with what became of the events.
+    read = {(message.partition, message.offset): 1 for message in messages}
     for message in messages:
+        if len(message.value) > MESSAGE_BYTES_MAX:
+            detail = f"a message of {len(message.value)} bytes, at most {MESSAGE_BYTES_MAX}"
+            dead.append(_dead(message, -1, message.value, detail))
+            continue
         try:
             events = usage_pb2.UsageBatchEnvelope.FromString(message.value).events
         except DecodeError as error:
             dead.append(_dead(message, -1, message.value, str(error)))
             continue
+        if len(events) > _EVENTS_MAX:
+            dead.append(_dead(message, -1, message.value, f"{len(events)} events in a message, at most {_EVENTS_MAX}"))
+            continue
+        read[message.partition, message.offset] = len(events)
         payloads.extend(events)
         origins.append((message, len(events)))
+    admitted = frozenset((message.partition, message.offset) for message in messages if message.admitted)
     table = _columns(payloads)
     if table is None:
         payloads, origins_each, bad = _sift(origins, payloads)
@@ -39,8 +53,10 @@ def decode(messages: Sequence[Message]) -> Decoded:
         table = _columns(payloads)
         if table is None:
             raise AssertionError("events that decode one by one do not decode together")
-        return Decoded(_with_origin(table, *_origin_columns(origins_each)), payloads, dead, spans=_spans(messages))
-    return Decoded(_with_origin(table, *_repeat_origins(origins)), payloads, dead, spans=_spans(messages))
+        placed = _with_origin(table, *_origin_columns(origins_each))
+    else:
+        placed = _with_origin(table, *_repeat_origins(origins))
+    return Decoded(placed, payloads, dead, spans=_spans(messages), admitted=admitted, read=read)
 
 
 def _columns(payloads: list[bytes]) -> pa.Table | None:

@@ -46,6 +46,7 @@ QUARANTINE = (
 ADVANCE = (
     "UPDATE ledger SET next_offset = %(next)s, stream_through = to_timestamp(%(through)s), "
     "owner_pid = pg_backend_pid(), "
+    "messages_read = messages_read + %(messages)s, events_read = events_read + %(events)s, "
     "counted = counted + %(counted)s, duplicate = duplicate + %(duplicate)s, dead_lettered = dead_lettered + %(dead)s, "
     "quarantined = quarantined + %(quarantined)s "
     "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s"

@@ -216,6 +216,8 @@ class Store:
                     "partition": partition,
                     "next": span.next_offset,
                     "through": span.through_us / 1e6,
+                    "messages": sum(place[0] == partition for place in decoded.read),
+                    "events": sum(events for place, events in decoded.read.items() if place[0] == partition),
                     "counted": counted.get(partition, 0),
                     "duplicate": sum(place.partition == partition for place in duplicates),
                     "dead": sum(event.place.partition == partition for event in decoded.dead),
@@ -276,6 +278,8 @@ def _not_applied_yet(flush: Flush, next_offsets: Mapping[int, int]) -> Flush:
         [event for event in decoded.quarantined if new(event.place)],
         [place for place in decoded.repeats if new(place)],
         spans,
+        decoded.admitted,
+        {place: events for place, events in decoded.read.items() if new(Place(*place, 0))},
     )
     kept.keep(pa.array(rows, pa.int64()))
     return encode(kept)
@@ -285,7 +289,14 @@ def _without(flush: Flush, losers: Sequence[tuple[int, bool]], repeats: list[Pla
     """The flush without the rows counted before: equal content joins `repeats`, other content is dead."""
     decoded = flush.decoded
     left = Decoded(
-        decoded.table, decoded.payloads, list(decoded.dead), decoded.quarantined, decoded.repeats, decoded.spans
+        decoded.table,
+        decoded.payloads,
+        list(decoded.dead),
+        decoded.quarantined,
+        decoded.repeats,
+        decoded.spans,
+        decoded.admitted,
+        decoded.read,
     )
     for row, same in losers:
         if same:

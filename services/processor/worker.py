@@ -13,6 +13,7 @@ import structlog
 
 from pricing.entries import PriceBook
 from services.contracts.errors import Crash, Reason, Retry
+from services.contracts.topics import ADMITTED_HEADER
 from services.processor import metrics
 from services.processor.batch import Message
 from services.processor.dead_limit import DeadLimit
@@ -114,7 +115,9 @@ async def _until_there(attempt: Any) -> Any:  # noqa: ANN401
 
 def _message(event: Any) -> Message:  # noqa: ANN401
     message = event.message
-    return Message(message.partition, message.offset, round(message.timestamp * 1_000_000), message.value or b"")
+    admitted = bool(message.headers) and ADMITTED_HEADER in dict(message.headers)
+    received_us = round(message.timestamp * 1_000_000)
+    return Message(message.partition, message.offset, received_us, message.value or b"", admitted)
 
 
 def _events_and_bad(flush: Flush) -> tuple[int, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,29 +29,71 @@ def free_port() -> int:
 
 
 class Processor:
-    """Starts, kills and asks one. `log` holds what it wrote."""
+    """Starts, kills and asks one. `log` holds what it wrote; `settings` are more of its SPENDSTREAM_ variables."""
 
-    def __init__(self, bootstrap: str, dsn: str, topics: FreshTopics, log: Path, instance: str = "one") -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        dsn: str,
+        topics: FreshTopics,
+        log: Path,
+        instance: str = "one",
+        *,
+        group: str = "",
+        module: str = "services.processor.main",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.dsn = dsn
+        self.port = free_port()
+        self.module = module
         self.log = log
         self._environment = {
             **os.environ,
             "SPENDSTREAM_DATABASE_DSN": dsn,
             "SPENDSTREAM_KAFKA_BOOTSTRAP": bootstrap,
-            "SPENDSTREAM_PROCESSOR_PORT": str(free_port()),
+            "SPENDSTREAM_PROCESSOR_PORT": str(self.port),
             "SPENDSTREAM_PROCESSOR_INSTANCE": instance,
-            "SPENDSTREAM_CONSUMER_GROUP": topics.prefix + uuid.uuid4().hex[:6],
+            "SPENDSTREAM_CONSUMER_GROUP": group or topics.prefix + uuid.uuid4().hex[:6],
             "SPENDSTREAM_USAGE_TOPIC": topics.usage_events.name,
             "SPENDSTREAM_DEAD_LETTER_TOPIC": topics.dead_letter.name,
             "SPENDSTREAM_SPIKES_TOPIC": topics.spend_spikes.name,
+            **{f"SPENDSTREAM_{name}": value for name, value in (settings or {}).items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
+        """`settings` hold for this start only."""
+        environment = self._environment | {f"SPENDSTREAM_{name}": value for name, value in settings.items()}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.processor.main"], cwd=ROOT, env=self._environment, stderr=log
-            )
+            self._process = subprocess.Popen([sys.executable, "-m", self.module], cwd=ROOT, env=environment, stderr=log)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "started"
+        return self._process
+
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def wait_ended(self, seconds: float = 30) -> int:
+        """The exit code once it ends by itself."""
+        return self.process.wait(seconds)
+
+    def said(self, words: str) -> bool:
+        """Whether its log has them."""
+        return self.log.exists() and words in self.log.read_text()
+
+    def readiness(self) -> tuple[int, str]:
+        """What /readyz answers; (0, …) when nobody does."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except OSError as error:
+            return 0, str(error)
+        finally:
+            connection.close()
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
@@ -80,6 +123,14 @@ class Processor:
             assert self._process.poll() is None, f"the processor ended; see its log:\n{self.log.read_text()[-3000:]}"
             assert time.monotonic() < deadline, f"{self.read()} of {events} read after {seconds} s"
             time.sleep(0.05)
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Fails with `what` when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
 
 
 def produce(bootstrap: str, topic: str, values: Iterable[bytes], key: bytes = b"k") -> None:
