@@ -42,10 +42,10 @@ class Picture:
 PICTURES: Final = (
     Picture("overview-light", "/?tenant=globex", height=1_000),
     Picture("overview-dark", "/?tenant=globex", height=1_000, dark=True),
-    Picture("payroll-light", "/usage/globex?range=month", height=960),
-    Picture("payroll-dark", "/usage/globex?range=month", height=960, dark=True),
+    Picture("payroll-light", "/usage/globex?range=7d", height=960),
+    Picture("payroll-dark", "/usage/globex?range=7d", height=960, dark=True),
     Picture("overview-phone", "/?tenant=globex", width=390, height=844),
-    Picture("payroll-phone", "/usage/globex?range=month", width=390, height=844, dark=True),
+    Picture("payroll-phone", "/usage/globex?range=7d", width=390, height=844, dark=True),
     Picture("features", "/features?tenant=globex", height=640),
     Picture("alerts", "/alerts", height=640),
     Picture("audit", "/audit", height=760),

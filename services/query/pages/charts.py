@@ -125,7 +125,7 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
         titles=tuple(_titles(figures, running)),
         series=tuple(series),
         totals=tuple(money(total) for total in totals),
-        top_texts=tuple(_top_text(total) for total in totals),
+        top_texts=tuple(_top_text(total, max(totals)) for total in totals),
         notes=tuple(f"{count(number)} {plural(number, 'call')}" for number in calls),
         hrefs=tuple(state.with_days(first, max(first, end)) for first, end in zip(days, last, strict=True)),
         days=tuple(day.isoformat() for day in days),
@@ -187,12 +187,14 @@ def _bars(series: Sequence[Series], top: int, running: int | None) -> list[Bar]:
 
 def _tops(totals: Sequence[int], top: int) -> tuple[tuple[float, float, str], ...]:
     slots = len(totals)
-    return tuple(((i + 0.5) * 100 / slots, 100 - 100 * t / top, _top_text(t)) for i, t in enumerate(totals) if t)
+    return tuple(
+        ((i + 0.5) * 100 / slots, 100 - 100 * t / top, _top_text(t, max(totals))) for i, t in enumerate(totals) if t
+    )
 
 
-def _top_text(pico_usd: int) -> str:
-    """Above a bar: whole dollars where the bar is not a small one."""
-    return money_whole(pico_usd) if pico_usd >= _WHOLE_DOLLARS_FROM else money(pico_usd)
+def _top_text(pico_usd: int, greatest_pico_usd: int) -> str:
+    """Above a bar: whole dollars where the bars are not small ones."""
+    return money_whole(pico_usd) if greatest_pico_usd >= _WHOLE_DOLLARS_FROM else money(pico_usd)
 
 
 def token_chart(figures: OverviewFigures) -> Chart:

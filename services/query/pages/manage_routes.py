@@ -75,7 +75,7 @@ def alert_sentence(fired: list[dict[str, Any]]) -> Sentence:
         return (Words("No alert has fired yet."),)
     if not firing:
         return (Words("Nothing is firing. The last alert is resolved."),)
-    number = f"{count(len(firing))} {plural(len(firing), 'alert')}"
+    number = f"{number_word(len(firing)).capitalize()} {plural(len(firing), 'alert')}"
     verb = "fires" if len(firing) == 1 else "fire"
     return (Words(number, "alarm"), Words(f" {verb}: {firing[0]['title']}"))
 
