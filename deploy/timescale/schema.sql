@@ -47,6 +47,8 @@ CREATE TABLE ledger (
     owner_pid integer,
     -- The broker's time of the last message applied.
     stream_through timestamptz,
+    -- From where on messages are counted: 0, or where an operator had the reading go on.
+    read_from bigint NOT NULL DEFAULT 0,
     -- What came, counted where messages are decoded; apart from what became of it.
     messages_read bigint NOT NULL DEFAULT 0,
     events_read bigint NOT NULL DEFAULT 0,

@@ -145,11 +145,11 @@ def _write(connection: psycopg.Connection[Any], log: Log, topic: str, adoptions:
     for each in adoptions:
         key = (log.cluster_id, log.topic_id, each.partition)
         connection.execute(
-            "INSERT INTO ledger (cluster_id, topic_id, kafka_partition, topic, next_offset) "
-            "VALUES (%s, %s, %s, %s, %s) "
+            "INSERT INTO ledger (cluster_id, topic_id, kafka_partition, topic, next_offset, read_from) "
+            "VALUES (%s, %s, %s, %s, %s, %s) "
             "ON CONFLICT (cluster_id, topic_id, kafka_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
-            "owner_token = NULL",
-            (*key, topic, each.next_offset),
+            "read_from = EXCLUDED.read_from, messages_read = 0, owner_token = NULL",
+            (*key, topic, each.next_offset, each.next_offset),
         )
         if each.lost:
             connection.execute(
