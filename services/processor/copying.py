@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 
-import io
-
 import pgpq
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +11,6 @@ import pyarrow.compute as pc
 from services.contracts.rollups import Rollup
 
 _AT = pa.timestamp("us", "UTC")
-_ROWS_AT_ONCE = 4_096
 _ROWS_AT_ONCE = 4_096
 # Types must match the table's exactly: binary COPY does not convert.
 _TYPES: dict[str, pa.DataType] = {
