@@ -1,0 +1,39 @@
+"""What was found right before, by bucket: table `audit_checkpoint`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final, Literal
+
+import psycopg
+
+Scope = Literal["hour", "day", "run"]
+
+# Part of every fingerprint: another number forgets all that was checked by rules that were different.
+RULES_VERSION: Final = 1
+_SAVE = (
+    "INSERT INTO audit_checkpoint AS c (scope, bucket, fingerprint, checked_at) "
+    "SELECT %s, b, f, now() FROM unnest(%s::timestamptz[], %s::text[]) AS n(b, f) ORDER BY b "
+    "ON CONFLICT (scope, bucket) DO UPDATE SET fingerprint = EXCLUDED.fingerprint, checked_at = EXCLUDED.checked_at"
+)
+
+
+def read_checkpoints(connection: psycopg.Connection, scope: Scope) -> dict[datetime, str]:
+    """The fingerprints of the buckets that were right when they were last checked."""
+    rows = connection.execute("SELECT bucket, fingerprint FROM audit_checkpoint WHERE scope = %s", (scope,)).fetchall()
+    return dict(rows)
+
+
+def save_checkpoints(connection: psycopg.Connection, scope: Scope, right: Mapping[datetime, str]) -> None:
+    """Remembers these; a bucket that is there is overwritten."""
+    if right:
+        buckets = sorted(right)
+        connection.execute(_SAVE, (scope, buckets, [right[bucket] for bucket in buckets]))
+
+
+def forget_checkpoints(connection: psycopg.Connection, scope: Scope, buckets: Iterable[datetime]) -> None:
+    """Buckets that turned out wrong are checked again until they are right."""
+    connection.execute(
+        "DELETE FROM audit_checkpoint WHERE scope = %s AND bucket = ANY(%s)", (scope, list(buckets))
+    )
