@@ -1,5 +1,6 @@
 """Reads and checks price_book.yaml: all that is wrong with it is told at once, and a wrong book is no book."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from pricing.entries import END_OF_TIME_US, TIERS, Entry, ModelPrices, PrefixRul
 from pricing.nodes import NodeReader, Problem
 
 DEFAULT_BOOK_PATH: Final = Path(__file__).with_name("price_book.yaml")
+BOOK_BYTES_MAX: Final = 16_000_000
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -26,18 +28,30 @@ class PriceBookError(ValueError):
 
 def load_book(path: str | Path = DEFAULT_BOOK_PATH) -> PriceBook:
     """Read, check and compile a price book file. PriceBookError with every problem if anything at all is wrong."""
+    return read_book(read_text(path), Path(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a price book file; PriceBookError where it can't be read, is no UTF-8 or beyond BOOK_BYTES_MAX."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(BOOK_BYTES_MAX + 1)
+        text = content.decode("utf-8")
     except OSError as error:
         raise PriceBookError(path, [Problem(0, "file", f"cannot be read: {error.strerror or error}")]) from error
     except UnicodeDecodeError as error:
         raise PriceBookError(path, [Problem(1, "file", f"is not UTF-8: {error.reason} at {error.start}")]) from error
-    return read_book(text, path)
+    if len(content) > BOOK_BYTES_MAX:
+        raise PriceBookError(path, [Problem(1, "file", f"is larger than {BOOK_BYTES_MAX} bytes")])
+    return text
 
 
 def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
-    """Check and compile the text of a price book; `path` is what the problems are told by."""
+    """Check and compile the text of a price book; `path` is what the problems are told by.
+
+    The version is the one the text declares and a digest of it all: no two books have the same.
+    """
     try:
         root = yaml.compose(text, Loader=_LOADER)
     except (yaml.YAMLError, RecursionError) as error:
@@ -45,7 +59,8 @@ def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
         message = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise PriceBookError(path, [Problem(mark.line + 1 if mark else 1, "yaml", message)]) from error
     reader = NodeReader()
-    book = _read_book(reader, root) if root is not None else None
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    book = _read_book(reader, root, digest) if root is not None else None
     if book is None:
         reader.problems.append(Problem(1, "file", "is empty"))
     if book is None or reader.problems:
@@ -53,7 +68,7 @@ def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
     return book
 
 
-def _read_book(reader: NodeReader, root: Node) -> PriceBook:
+def _read_book(reader: NodeReader, root: Node, digest: str) -> PriceBook:
     values = reader.record(root, "book", ("version", "units", "providers"), ("provider_aliases",))
     version = reader.text(values["version"], "version") if "version" in values else None
     units: dict[str, Node] = reader.mapping(values["units"], "units") if "units" in values else {}
@@ -66,7 +81,7 @@ def _read_book(reader: NodeReader, root: Node) -> PriceBook:
     if "provider_aliases" in values:
         for node in reader.items(values["provider_aliases"], "provider_aliases"):
             _read_rule(reader, node, "provider_aliases", "provider", providers, aliases, [])
-    return PriceBook(version or "", frozenset(units), providers, aliases)
+    return PriceBook(f"{version}+{digest}", frozenset(units), providers, aliases)
 
 
 def _read_provider(reader: NodeReader, units: frozenset[str], name: str, node: Node) -> ProviderPrices:

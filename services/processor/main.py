@@ -12,8 +12,8 @@ import structlog
 from confluent_kafka import Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from pricing.book import load_book
 from services.processor.app import build_app
+from services.processor.book_file import BookFile
 from services.processor.dead_letters import DeadLetters
 from services.processor.halts import wait_until_resumed
 from services.processor.heal_store import Healer
@@ -89,12 +89,12 @@ async def _process(
     store = store_type(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "delivery.timeout.ms": 10_000})
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
-    book = load_book(settings.price_book)
-    worker = Worker(store, book, Tenants(settings.database_dsn).numbers, watch)
+    book_file = BookFile(settings.price_book, settings.database_dsn)
+    worker = Worker(store, book_file.book, Tenants(settings.database_dsn).numbers, watch)
     progress = Progress(settings.database_dsn, settings.kafka_bootstrap, stream, lambda: worker.owned)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
-    healer = Healer(settings.database_dsn, lambda: book)
+    healer = Healer(settings.database_dsn, book_file.book)
     retention = RetentionJob(settings.database_dsn, settings.retention())
     app = build_app(settings, worker, crash)
 
@@ -106,6 +106,7 @@ async def _process(
     periodic = [
         Periodic("refresh", lambda: refresher.run_once(datetime.now(UTC)), settings.refresh_seconds, crash),
         Periodic("retention", lambda: retention.run_once(datetime.now(UTC)), _RETENTION_SECONDS, crash),
+        Periodic("price-book", book_file.look, 1.0, crash),
         Periodic("heal", healer.run_once, settings.refresh_seconds, crash),
         Periodic("progress", look_after.report, 0.5, crash),
         Periodic("watch", watch.run_once, 1.0, crash),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -35,7 +35,9 @@ class Acknowledging(Protocol):
 class Worker:
     """prepare(n + 1) runs beside store(n), never further ahead. All errors surface from `take`."""
 
-    def __init__(self, store: Store, book: PriceBook, tenant_numbers: TenantNumbers, watch: Watch) -> None:
+    def __init__(
+        self, store: Store, book: Callable[[], PriceBook], tenant_numbers: TenantNumbers, watch: Watch
+    ) -> None:
         self._store = store
         self._book = book
         self._tenant_numbers = tenant_numbers
@@ -79,7 +81,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         flush: Flush = await _until_there(
-            lambda: loop.run_in_executor(self._preparing, prepare, messages, self._book, self._tenant_numbers)
+            lambda: loop.run_in_executor(self._preparing, prepare, messages, self._book(), self._tenant_numbers)
         )
         metrics.FLUSH_SECONDS.labels("prepare").observe(time.perf_counter() - started)
         reason = self._limit.note(*_events_and_bad(flush))
