@@ -11,6 +11,7 @@ from services.contracts.keys import Principal
 from services.contracts.signin import OPERATOR, SESSION_SECONDS, make_session, read_session
 from services.query.api.problems import Problem
 from services.query.parts import QueryParts, parts_of
+from services.query.read.session import CALLER
 from services.runtime.keys import BOOTSTRAP_KEY_ID
 
 SESSION_COOKIE = "spendstream_session"
@@ -21,10 +22,18 @@ _NO_TABLE_KEY = frozenset({OPERATOR.key_id, BOOTSTRAP_KEY_ID})
 
 
 async def find_caller(request: Request) -> Principal | None:
-    """Whose request this is, None when nobody's. A wrong key is nobody's even beside a good cookie.
+    """Whose request this is, None when nobody's. A wrong key is nobody's even beside a good cookie. What is read from
+    here on in this request is confined to what the caller may see.
 
     Raises Problem 403 when a cookie would change something at the bidding of another site.
     """
+    CALLER.set(None)
+    caller = await _find_caller(request)
+    CALLER.set(caller)
+    return caller
+
+
+async def _find_caller(request: Request) -> Principal | None:
     parts = parts_of(request)
     header = request.headers.get("authorization")
     if header is not None:

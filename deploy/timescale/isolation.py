@@ -1,0 +1,80 @@
+"""The views and roles that keep tenants apart in SQL, made from one list of what readers may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.contracts.isolation import API_ROLE, GRAFANA_ROLE, SCHEMA
+from services.contracts.rollups import ROLLUPS
+
+# What a tenant's rows are known by: tenant_no, or tenant_id where people write it.
+_BY_NUMBER = (
+    "tenant", "agent_label", "usage_event", "cost_adjustment", "unpriced_event", "event_identity", "run_base", "run",
+    "spike", *(rollup.view(level) for rollup in ROLLUPS for level in rollup.levels),
+)  # fmt: skip
+_BY_ID = ("budget", "alert", "alert_rule")
+# What is nobody's in particular: how far the stream is counted, which buckets wait, from when on a level is complete.
+_OF_ALL = {
+    "dirty_bucket": "bucket",
+    "rollup_state": "only_row, closed_through, materialized_through",
+    "retention_floor": "relation, complete_from, moved_at",
+    "ledger": "topic_id, topic, kafka_partition, next_offset, stream_through",
+    "partition_progress": "topic_id, kafka_partition, next_offset, end_offset, seen_at",
+}
+# Where messages go and with which secret is not for a data source.
+_NOT_FOR_GRAFANA = frozenset({"alert_rule", "notification", "event_identity", "ledger", "partition_progress"})
+
+
+def role_statements() -> Iterator[str]:
+    """Makes the two roles where they are missing, and lets the owner act as them. Roles are the whole server's."""
+    for role in (API_ROLE, GRAFANA_ROLE):
+        yield (
+            "DO $$ BEGIN "
+            f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} NOLOGIN; END IF; "
+            f"IF NOT pg_has_role('{role}', 'MEMBER') THEN GRANT {role} TO CURRENT_USER; END IF; "
+            "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        )
+
+
+def view_statements() -> Iterator[str]:
+    """Makes the views anew; a revision that changes a column of what they show runs this again."""
+    for name, condition in _conditions():
+        yield f"DROP VIEW IF EXISTS {SCHEMA}.{name}"
+        # The barrier: no condition of the reader's is tried on a row of another's.
+        yield f"CREATE VIEW {SCHEMA}.{name} WITH (security_barrier) AS SELECT * FROM public.{name} WHERE {condition}"
+        yield from _grants(name)
+    for name, columns in _OF_ALL.items():
+        yield f"DROP VIEW IF EXISTS {SCHEMA}.{name}"
+        yield f"CREATE VIEW {SCHEMA}.{name} AS SELECT {columns} FROM public.{name}"
+        yield from _grants(name)
+
+
+def privilege_statements() -> Iterator[str]:
+    """What everybody has by default is taken away; roles get the schema of views and nothing else."""
+    yield (
+        "DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); "
+        f"EXECUTE format('GRANT CONNECT ON DATABASE %I TO {API_ROLE}', current_database()); END $$"
+    )
+    yield "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC"
+    yield f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {SCHEMA} FROM PUBLIC"
+    for role in (API_ROLE, GRAFANA_ROLE):
+        # The schema of the tables too: functions of extensions live there; of its tables nothing is granted.
+        yield f"GRANT USAGE ON SCHEMA {SCHEMA}, public TO {role}"
+        yield f"GRANT EXECUTE ON FUNCTION {SCHEMA}.tenant_no(), {SCHEMA}.tenant_id() TO {role}"
+
+
+def _conditions() -> Iterator[tuple[str, str]]:
+    for name in _BY_NUMBER:
+        yield name, f"tenant_no = (SELECT {SCHEMA}.tenant_no())"
+    for name in _BY_ID:
+        yield name, f"tenant_id = (SELECT {SCHEMA}.tenant_id())"
+    own = (
+        f"SELECT FROM public.alert AS a WHERE a.alert_id = notification.alert_id AND a.tenant_id = {SCHEMA}.tenant_id()"
+    )
+    yield "notification", f"EXISTS ({own})"
+
+
+def _grants(name: str) -> Iterator[str]:
+    yield f"GRANT SELECT ON {SCHEMA}.{name} TO {API_ROLE}"
+    if name not in _NOT_FOR_GRAFANA:
+        yield f"GRANT SELECT ON {SCHEMA}.{name} TO {GRAFANA_ROLE}"
