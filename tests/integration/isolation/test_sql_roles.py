@@ -130,9 +130,10 @@ def test_no_relation_with_rows_of_tenants_can_be_read_past_the_views(seeded: See
     """Tables, rollups, chunks, materialised parts: everything but the views and the catalogs."""
     with psycopg.connect(seeded.dsn) as owner:
         relations = owner.execute(
-            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = "
-            "c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND n.nspname NOT IN ('isolated', "
-            "'_timescaledb_catalog') AND EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname IN ('tenant_no', 'tenant_id'))"
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c "
+            "JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') "
+            "AND n.nspname NOT IN ('isolated', '_timescaledb_catalog') AND EXISTS "
+            "(SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname IN ('tenant_no', 'tenant_id'))"
         ).fetchall()
     assert len(relations) > 30
     with login(seeded, "beta") as conn:
