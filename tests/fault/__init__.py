@@ -1,0 +1,1 @@
+"""Everything that may break, broken: `make fault`. Those marked `in_test_run` are part of `make test` too."""
