@@ -1,6 +1,6 @@
-"""Why an hour cost so much: the drivers of a spike, its contributors, and one sentence with figures. Pure.
+"""Why a window cost so much: the drivers of a spike, its contributors, and one sentence with figures. Pure.
 
-An hour's cost is requests × calls per request × cost of a call. Against the usual hour that gives four factors whose
+Its cost is requests × calls per request × cost of a call. Against the usual one that gives four factors whose
 product is the whole growth: volume, retries, model mix (the cost of a call if every model had kept its usual price per
 call) and what is left, length. The largest factors are named.
 """
@@ -23,6 +23,11 @@ _FACTOR_MIN = 1.2
 _DRIVERS_NAMED_MAX = 2
 # A completion token costs about four times a prompt token at most providers; only ranks the two lengths.
 _COMPLETION_WEIGHT = 4
+_NAMELESS = {
+    "feature": "calls without a feature",
+    "agent_id": "calls without an agent",
+    "model": "calls without a model",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,22 @@ def series_label(series: SeriesHour, tenant_id: str) -> str:
     """chat at acme-corp; the tenant's id for the tenant as a whole."""
     if series.dimension == "tenant_id":
         return tenant_id
-    return f"{series.value or 'calls without a feature'} at {tenant_id}"
+    return f"{series.value or _NAMELESS[series.dimension]} at {tenant_id}"
 
 
 def _comparison(excess: Excess) -> str:
+    cost, times = usd_text(excess.observed.measures.cost_pico_usd), times_text(excess.ratio)
+    if excess.rule == "minutes_over_usual":
+        pace = f"{times} its usual pace" if excess.usual_pico_usd > 0 else "usually nothing"
+        return f"{cost} in {excess.measured.total_seconds():.0f} s, {pace}"
     if excess.usual_pico_usd <= 0:
-        return f"{usd_text(excess.observed.measures.cost_pico_usd)} this hour and usually nothing"
-    return f"{times_text(excess.ratio)} its usual hour"
+        period = {"day_over_week": "today", "slow_burn": "in three days"}.get(excess.rule, "this hour")
+        return f"{cost} {period} and usually nothing"
+    if excess.rule == "day_over_week":
+        return f"{times} the average day of the week before"
+    if excess.rule == "slow_burn":
+        return f"{times} what it cost two to three weeks ago"
+    return f"{times} its usual hour"
 
 
 def _per(amount: float, count: float) -> float:
@@ -97,12 +111,12 @@ def _by(parts: Sequence[Part], key: Callable[[Part], str]) -> dict[str, Measures
 
 
 def _drivers(excess: Excess, now_parts: Sequence[Part], usual_parts: Sequence[Part]) -> list[Driver]:
-    now, usual, hours = _total(now_parts), _total(usual_parts), len(excess.basis)
+    now, usual, windows = _total(now_parts), _total(usual_parts), excess.usual_windows
     if not now.calls or not usual.calls:
         return []
-    usual_calls = usual.calls / hours
+    usual_calls = usual.calls / windows
     # An hour of retries only (their first attempts lay before it) still has a volume.
-    volume = _per(now.requests or now.calls, (usual.requests or usual.calls) / hours)
+    volume = _per(now.requests or now.calls, (usual.requests or usual.calls) / windows)
     retries = _per(now.calls, usual_calls) / volume
     mix = _mix_factor(now_parts, usual_parts)
     length = _per(_per(now.cost_pico_usd, now.calls), _per(usual.cost_pico_usd, usual.calls) * mix)
@@ -171,13 +185,14 @@ def _evidence(
     usual_parts: Sequence[Part],
     drivers: Sequence[Driver],
 ) -> dict[str, object]:
-    now, usual, hours = _total(now_parts), _total(usual_parts), len(excess.basis)
+    now, usual, windows = _total(now_parts), _total(usual_parts), excess.usual_windows
     return {
         "drivers": [
             {"name": driver.name, "factor": round(driver.factor, 2), "phrase": driver.phrase} for driver in drivers
         ],
-        "usual_hours": hours,
-        "calls": _pair(now.calls, _per(usual.calls, hours)),
+        "usual_windows": round(windows, 4),
+        "measured_seconds": excess.measured.total_seconds(),
+        "calls": _pair(now.calls, _per(usual.calls, windows)),
         "prompt_tokens_per_call": _pair(_per(now.prompt_tokens, now.calls), _per(usual.prompt_tokens, usual.calls)),
         "completion_tokens_per_call": _pair(
             _per(now.completion_tokens, now.calls), _per(usual.completion_tokens, usual.calls)
@@ -209,13 +224,13 @@ def _model_mix(now_parts: Sequence[Part], usual_parts: Sequence[Part]) -> dict[s
 def _contributors(
     series: SeriesHour, usual_pico_usd: int, now_parts: Sequence[Part], usual_parts: Sequence[Part]
 ) -> list[dict[str, object]]:
-    """Those that grew most: agent and model of a feature, feature and model of a tenant. Share is of all that grew."""
-    whole_tenant = series.dimension == "tenant_id"
-    named: Literal["feature", "agent_id"] = "feature" if whole_tenant else "agent_id"
+    """Those that grew most: agent and model of a feature, else feature and model. Share is of all that grew."""
+    by_feature = series.dimension != "feature"
+    named: Literal["feature", "agent_id"] = "feature" if by_feature else "agent_id"
     costs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for index, parts in enumerate((now_parts, usual_parts)):
         for part in parts:
-            costs[part.feature if whole_tenant else part.agent_id, part.model][index] += part.measures.cost_pico_usd
+            costs[part.feature if by_feature else part.agent_id, part.model][index] += part.measures.cost_pico_usd
     # The usual hour may be a median: its parts are shares of it, so that they add up to the figure above them.
     whole = sum(before for _, before in costs.values())
     usual = {key: before * usual_pico_usd // whole if whole else 0 for key, (_, before) in costs.items()}

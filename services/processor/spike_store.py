@@ -1,9 +1,9 @@
-"""Detection against committed totals: reads the touched series, asks the pure rule, keeps what it found once.
+"""Detection against committed totals: reads the touched series, asks the pure rules, keeps what they found once.
 
 Call `detect` after COMMIT, at most about once a second per worker, with the series touched meanwhile. One query reads
-the open hours of the touched tenants from the exact minute rollup; only series over the rule's floors, and not yet
-known as spikes, cost a second query for 7 days of hour totals, which a `UsualHours` kept by the worker answers for a
-minute. Several workers, a replay or a rebalance find the same spikes again; the key (rule, series, window) keeps one.
+the open hours of the touched tenants from the exact minute rollup, by feature, agent, model and tenant; only series
+over the rules' floors need their past, which a `UsualHours` kept by the worker remembers. Several workers, a replay or
+a rebalance find the same spikes again; the key (rule, series, window) keeps one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,26 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from services.processor.spike_causes import explain
-from services.processor.spike_totals import Connection, PartsReader, UsualHours, hours_before, open_hours, open_totals
+from services.processor.spike_fast import LOOK_BACK, MINUTE, earlier_spans, minute_of
+from services.processor.spike_past import UsualHours
+from services.processor.spike_rules import Seen, excesses, is_worth_a_look
+from services.processor.spike_totals import (
+    Connection,
+    PartsReader,
+    minute_totals,
+    minutes_of,
+    open_hours,
+    open_totals,
+    series_of,
+)
 from services.processor.spikes import (
     HOUR,
-    HOUR_OVER_USUAL,
     Dimension,
     Excess,
     HourTotals,
+    RuleName,
     SeriesHour,
-    SpikeRule,
-    evaluate,
+    hour_of,
     is_open,
     touched_series,
 )
@@ -35,14 +45,15 @@ from services.processor.spikes import (
 __all__ = ["Spike", "UsualHours", "detect", "mark_relayed", "open_hours", "touched_series", "unrelayed"]
 
 RELAY_BATCH_MAX = 100
+_NARROWEST_FIRST: tuple[Dimension, ...] = ("feature", "agent_id", "model", "tenant_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """A row of `spike`. `value` is the feature, or the tenant's id where `dimension` is tenant_id."""
+    """A row of `spike`. `value` is the feature, agent or model, the tenant's id where `dimension` is tenant_id."""
 
     spike_id: uuid.UUID
-    rule: str
+    rule: RuleName
     tenant_id: str
     dimension: Dimension
     value: str
@@ -56,83 +67,92 @@ class Spike:
 
 
 def detect(
-    connection: Connection,
-    touched: Iterable[SeriesHour],
-    now: datetime,
-    *,
-    usual_hours: UsualHours | None = None,
-    rule: SpikeRule = HOUR_OVER_USUAL,
+    connection: Connection, touched: Iterable[SeriesHour], now: datetime, *, usual_hours: UsualHours | None = None
 ) -> list[Spike]:
-    """The new spikes among `touched` at stream time `now`, stored. `connection` must not be inside a transaction.
+    """The new spikes of the tenants in `touched` at stream time `now`, stored. `connection` must not be inside a
+    transaction.
 
     Raises psycopg.Error; nothing is lost by then, the next call for the same series finds the same.
     """
     touched = set(touched)
     memory = usual_hours or UsualHours()
-    memory.forget(touched)
     open_series = {series for series in touched if is_open(series.hour, now)}
+    memory.forget(touched - open_series)
     if not open_series:
         return []
+    tenants, hours = {series.tenant_no for series in open_series}, {series.hour for series in open_series}
     with connection.transaction():
         # One snapshot: the marks of stale buckets must belong to the totals that are read.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = _find(connection, open_series, now, memory, rule)
+        found = _find(connection, tenants, hours, now, memory)
     return _insert(connection, found) if found else []
 
 
 def _find(
-    connection: Connection, series: set[SeriesHour], now: datetime, memory: UsualHours, rule: SpikeRule
+    connection: Connection, tenants: set[int], hours: set[datetime], now: datetime, memory: UsualHours
 ) -> list[tuple[int, Spike]]:
-    candidates = _over_floors(connection, series, rule)
-    if not candidates:
+    totals = open_totals(connection, tenants, min(hours), max(hours) + HOUR)
+    worth = {
+        series: HourTotals(series.hour, measures)
+        for series, measures in totals.items()
+        if series.hour in hours and is_worth_a_look(measures)
+    }
+    if not worth:
         return []
-    names = dict(
-        connection.execute(
-            "SELECT tenant_no, tenant_id FROM tenant WHERE tenant_no = ANY(%s)",
-            [sorted({s.tenant_no for s in candidates})],
-        ).fetchall()
-    )
+    tenants, running = {series.tenant_no for series in worth}, minute_of(now)
+    minutes = minute_totals(connection, tenants, running - LOOK_BACK, running + MINUTE)
+    known = _known(connection, tenants, now)
+    named = connection.execute("SELECT tenant_no, tenant_id FROM tenant WHERE tenant_no = ANY(%s)", [sorted(tenants)])
+    names = dict(named.fetchall())
     found, reader = [], PartsReader(connection)
     # Features before their tenant: the narrower one is the better news.
-    for one in sorted(candidates, key=lambda s: (s.tenant_no, s.hour, s.dimension, s.value)):
-        history = hours_before(connection, one, now, memory, rule.history_hours)
-        excess = evaluate(candidates[one], history, rule)
-        if excess is not None:
-            found.append((one.tenant_no, _describe(reader, one, names[one.tenant_no], excess, now, rule)))
+    for one in sorted(worth, key=_order):
+        past = memory.of(connection, one.tenant_no, one.hour, now).get(series_of(one))
+        if past is None:
+            continue
+        is_now = one.hour == hour_of(now)
+        seen = Seen(worth[one], past, minutes.get(series_of(one), ()) if is_now else (), now)
+
+        def earlier(start: datetime, one: SeriesHour = one) -> list[HourTotals]:
+            return minutes_of(connection, one, earlier_spans(start))
+
+        found += [
+            (one.tenant_no, _describe(reader, one, names[one.tenant_no], excess, now))
+            for excess in excesses(seen, earlier)
+            if (excess.rule, *series_of(one), excess.observed.hour) not in known
+        ]
     return found
 
 
-def _over_floors(connection: Connection, series: set[SeriesHour], rule: SpikeRule) -> dict[SeriesHour, HourTotals]:
-    """The series' totals where they reach the rule's floors and no spike is known yet."""
-    tenants = {one.tenant_no for one in series}
-    start, end = min(one.hour for one in series), max(one.hour for one in series) + HOUR
-    known = connection.execute(
-        "SELECT tenant_no, dimension, CASE dimension WHEN 'tenant_id' THEN '' ELSE value END, window_start FROM spike "
-        "WHERE rule = %s AND tenant_no = ANY(%s) AND window_start >= %s AND window_start < %s",
-        [rule.name, sorted(tenants), start, end],
+def _order(series: SeriesHour) -> tuple[int, datetime, int, str]:
+    return series.tenant_no, series.hour, _NARROWEST_FIRST.index(series.dimension), series.value
+
+
+def _known(connection: Connection, tenants: set[int], now: datetime) -> set[tuple[object, ...]]:
+    """Rule, series and window of the spikes whose window isn't over for long."""
+    rows = connection.execute(
+        "SELECT rule, tenant_no, dimension, CASE dimension WHEN 'tenant_id' THEN '' ELSE value END, window_start "
+        "FROM spike WHERE tenant_no = ANY(%s) AND window_end > %s",
+        [sorted(tenants), now - 2 * HOUR],
     ).fetchall()
-    left = series - {SeriesHour(tenant, dim, value, hour.astimezone(UTC)) for tenant, dim, value, hour in known}
-    totals = open_totals(connection, tenants, start, end) if left else {}
-    return {
-        one: HourTotals(one.hour, totals[one])
-        for one in left
-        if one in totals and totals[one].cost_pico_usd >= rule.floor_pico_usd and totals[one].calls >= rule.calls_min
-    }
+    return {(rule, tenant, dimension, value, start.astimezone(UTC)) for rule, tenant, dimension, value, start in rows}
 
 
-def _describe(
-    reader: PartsReader, series: SeriesHour, tenant_id: str, excess: Excess, now: datetime, rule: SpikeRule
-) -> Spike:
-    usual = reader.parts(series, [totals.hour for totals in excess.basis])
-    explanation = explain(series, tenant_id, excess, reader.parts(series, [series.hour]), usual)
+def _describe(reader: PartsReader, series: SeriesHour, tenant_id: str, excess: Excess, now: datetime) -> Spike:
+    start, end = excess.observed.hour, excess.observed.hour + excess.window
+    if excess.rule == "minutes_over_usual":
+        parts = reader.minutes(series, excess.measured_from, minute_of(now) + MINUTE - excess.measured_from)
+    else:
+        parts = reader.parts(series, excess.measured_hours(now))
+    explanation = explain(series, tenant_id, excess, parts, reader.parts(series, excess.basis_hours))
     return Spike(
         spike_id=uuid.uuid4(),
-        rule=rule.name,
+        rule=excess.rule,
         tenant_id=tenant_id,
         dimension=series.dimension,
         value=tenant_id if series.dimension == "tenant_id" else series.value,
-        window_start=series.hour,
-        window_end=series.hour + HOUR,
+        window_start=start,
+        window_end=end,
         observed_pico_usd=excess.observed.measures.cost_pico_usd,
         usual_pico_usd=excess.usual_pico_usd,
         cause=explanation.cause,

@@ -1,105 +1,129 @@
-"""Reads a series' committed totals: its open hours, the hours before them, its parts. Always exact, also while the
-higher levels wait for refresh: stale hours come from the minute rollup. Call inside one snapshot.
+"""Reads series' committed totals: open hours, running minutes, the hours before them, parts. Always exact, also while
+the higher levels wait for refresh: stale hours come from the minute rollup. Call inside one snapshot.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from pricing.usage import COMPLETION_CLASSES, PROMPT_CLASSES
 from services.contracts.rollups import USAGE
 from services.processor.spike_causes import Part
-from services.processor.spikes import HOUR, HourTotals, Measures, SeriesHour, hour_of
+from services.processor.spikes import HOUR, Dimension, HourTotals, Measures, SeriesHour, hour_of
 
 Connection = psycopg.Connection[Any]
-_USUAL_KEPT = timedelta(seconds=60)
+# What a worker reads from the server at once; the rest waits there.
+_ROWS_AT_ONCE = 20_000
 
-_TOTALS = "sum(billed_pico_usd + adjustment_pico_usd)::bigint AS cost_pico_usd, sum(calls)::bigint AS calls"
+_COST = "billed_pico_usd + adjustment_pico_usd"
 _MEASURES = (
-    "sum(billed_pico_usd + adjustment_pico_usd)::bigint AS cost_pico_usd, sum(calls)::bigint AS calls, "
+    f"sum({_COST})::bigint AS cost_pico_usd, sum(calls)::bigint AS calls, "
     "sum(requests)::bigint AS requests, "
     f"sum({' + '.join(PROMPT_CLASSES)})::bigint AS prompt_tokens, "
     f"sum({' + '.join(COMPLETION_CLASSES)})::bigint AS completion_tokens"
 )
-_HOUR = "date_bin(INTERVAL '1 hour', bucket, TIMESTAMPTZ '1970-01-01 00:00:00+00')"
+_EPOCH = "TIMESTAMPTZ '1970-01-01 00:00:00+00'"
+_HOUR = f"date_bin(INTERVAL '1 hour', bucket, {_EPOCH})"
 # Its view would first sum the writing partitions away; every query here sums anyway.
 _MINUTES = USAGE.base_table
 _HOURS = USAGE.view("hour")
 _IN_RANGE = "tenant_no = ANY(%(tenants)s) AND bucket >= %(start)s AND bucket < %(end)s"
+_ROW = f"feature, agent_id, model, {_COST} AS cost, calls"
+# Every series of some rows of (tenant_no, at, feature, agent_id, model, cost, calls) in one pass. The bits of GROUPING
+# are feature, agent_id, model: what is 0 is what the row is of.
+_BY_SERIES = (
+    "SELECT tenant_no, GROUPING(feature, agent_id, model) AS kind, "
+    "coalesce(feature, agent_id, model, '') AS value, at, "
+    "sum(cost)::bigint, sum(calls)::bigint FROM ({rows}) AS rows "
+    "GROUP BY GROUPING SETS ((tenant_no, at, feature), (tenant_no, at, agent_id), (tenant_no, at, model), "
+    "(tenant_no, at))"
+)
+_KINDS: dict[int, Dimension] = {0b011: "feature", 0b101: "agent_id", 0b110: "model", 0b111: "tenant_id"}
+
+Series = tuple[int, Dimension, str]
 
 
-# Of one tenant: hour totals by feature.
-_History = dict[str, list[HourTotals]]
-
-
-@dataclass(slots=True)
-class UsualHours:
-    """A worker's memory of the hours before a window, a minute at most; only saves reading, never decides.
-
-    Not kept while any of those hours waits for refresh, and dropped when this worker itself touches one of them.
-    """
-
-    _kept: dict[tuple[int, datetime], tuple[datetime, _History]] = field(default_factory=dict)
-
-    def get(self, tenant_no: int, hour: datetime, now: datetime) -> _History | None:
-        read_at, history = self._kept.get((tenant_no, hour), (None, None))
-        return history if read_at is not None and now - read_at < _USUAL_KEPT else None
-
-    def put(self, tenant_no: int, hour: datetime, now: datetime, history: _History) -> None:
-        self._kept = {key: kept for key, kept in self._kept.items() if now - kept[0] < _USUAL_KEPT}
-        self._kept[tenant_no, hour] = (now, history)
-
-    def forget(self, touched: Iterable[SeriesHour]) -> None:
-        for series in touched:
-            for key in [key for key in self._kept if key[0] == series.tenant_no and key[1] > series.hour]:
-                del self._kept[key]
+def series_of(one: SeriesHour) -> Series:
+    """The series without its hour."""
+    return one.tenant_no, one.dimension, one.value
 
 
 def open_totals(
     connection: Connection, tenants: set[int], start: datetime, end: datetime
 ) -> dict[SeriesHour, Measures]:
-    """Cost and calls of every feature of the tenants, and of each tenant, by hour. Start and end are whole hours."""
-    totals: dict[SeriesHour, Measures] = defaultdict(Measures)
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(
-            f"SELECT tenant_no, {_HOUR} AS hour, feature, {_TOTALS} FROM {_MINUTES} WHERE {_IN_RANGE} GROUP BY 1, 2, 3",
-            _range(tenants, start, end),
-        )
-        for row in cursor:
-            hour = row["hour"].astimezone(UTC)
-            totals[SeriesHour(row["tenant_no"], "feature", row["feature"], hour)] += _measures(row)
-            totals[SeriesHour(row["tenant_no"], "tenant_id", "", hour)] += _measures(row)
+    """Cost and calls of every series of the tenants by hour. Start and end are whole hours."""
+    rows = f"SELECT tenant_no, {_HOUR} AS at, {_ROW} FROM {_MINUTES} WHERE {_IN_RANGE}"
+    found = connection.execute(_BY_SERIES.format(rows=rows), _range(tenants, start, end)).fetchall()
+    return {
+        SeriesHour(tenant_no, _KINDS[kind], value, at.astimezone(UTC)): Measures(cost, calls)
+        for tenant_no, kind, value, at, cost, calls in found
+    }
+
+
+def minute_totals(
+    connection: Connection, tenants: set[int], start: datetime, end: datetime
+) -> dict[Series, list[HourTotals]]:
+    """The same by minute, and by series."""
+    rows = f"SELECT tenant_no, bucket AS at, {_ROW} FROM {_MINUTES} WHERE {_IN_RANGE}"
+    totals: dict[Series, list[HourTotals]] = defaultdict(list)
+    for tenant_no, kind, value, at, cost, calls in connection.execute(
+        _BY_SERIES.format(rows=rows), _range(tenants, start, end)
+    ).fetchall():
+        totals[tenant_no, _KINDS[kind], value].append(HourTotals(at.astimezone(UTC), Measures(cost, calls)))
     return totals
 
 
-def hours_before(
-    connection: Connection, series: SeriesHour, now: datetime, memory: UsualHours, history_hours: int
-) -> Sequence[HourTotals]:
-    """Cost and calls of the series' hours before its tested one, those without calls left out."""
-    history = memory.get(series.tenant_no, series.hour, now)
-    if history is None:
-        start = series.hour - history_hours * HOUR
-        dirty = _dirty_hours(connection, start, series.hour)
-        history = _read_history(connection, _range({series.tenant_no}, start, series.hour), dirty)
-        if not dirty:
-            memory.put(series.tenant_no, series.hour, now, history)
-    if series.dimension == "feature":
-        return history.get(series.value, [])
-    by_hour: dict[datetime, Measures] = defaultdict(Measures)
-    for hours in history.values():
-        for totals in hours:
-            by_hour[totals.hour] += totals.measures
-    return [HourTotals(hour, measures) for hour, measures in by_hour.items()]
+def minutes_of(
+    connection: Connection, series: SeriesHour, spans: Sequence[tuple[datetime, datetime]]
+) -> list[HourTotals]:
+    """A series' minutes within `spans`, each [start, end)."""
+    query = sql.SQL(
+        "SELECT bucket, sum({cost})::bigint, sum(calls)::bigint FROM {minutes} JOIN unnest(%s::timestamptz[], "
+        "%s::timestamptz[]) AS span (span_start, span_end) ON bucket >= span_start AND bucket < span_end "
+        "WHERE tenant_no = %s AND {column} = %s GROUP BY bucket"
+    ).format(
+        cost=sql.SQL(_COST),
+        minutes=sql.Identifier(_MINUTES),
+        column=sql.SQL("''") if series.dimension == "tenant_id" else sql.Identifier(series.dimension),
+    )
+    starts, ends = ([span[index] for span in spans] for index in (0, 1))
+    rows = connection.execute(query, [starts, ends, series.tenant_no, series.value]).fetchall()
+    return [HourTotals(at.astimezone(UTC), Measures(cost, calls)) for at, cost, calls in rows]
 
 
-def _dirty_hours(connection: Connection, start: datetime, end: datetime) -> list[datetime]:
+def histories(
+    connection: Connection, tenant_no: int, start: datetime, end: datetime
+) -> Iterator[tuple[Series, list[HourTotals]]]:
+    """Every series of a tenant with its hours in [start, end) that had calls, one series after the other."""
+    dirty = dirty_hours(connection, start, end)
+    rows = (
+        f"SELECT tenant_no, bucket AS at, {_ROW} FROM {_HOURS} WHERE {_IN_RANGE} AND NOT bucket = ANY(%(dirty)s) "
+        f"UNION ALL SELECT tenant_no, hour AS at, {_ROW} FROM unnest(%(dirty)s::timestamptz[]) AS hour JOIN LATERAL "
+        f"(SELECT * FROM {_MINUTES} WHERE {_IN_RANGE} AND bucket >= hour AND bucket < hour + INTERVAL '1 hour') "
+        "AS stale ON true"
+    )
+    # At the server until it is asked for: a tenant with thousands of series has millions of hours.
+    with connection.cursor(name="histories") as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(
+            _BY_SERIES.format(rows=rows) + " ORDER BY kind, value",
+            {**_range({tenant_no}, start, end), "dirty": dirty},
+        )
+        for (kind, value), hours in groupby(cursor, key=lambda row: (row[1], row[2])):
+            found = [HourTotals(at.astimezone(UTC), Measures(cost, calls)) for *_, at, cost, calls in hours]
+            yield (tenant_no, _KINDS[kind], value), found
+
+
+def dirty_hours(connection: Connection, start: datetime, end: datetime) -> list[datetime]:
     """Hours whose hour totals are stale; the minute rollup is exact for them."""
     rows = connection.execute(
         f"SELECT DISTINCT {_HOUR} FROM dirty_bucket WHERE bucket >= %s AND bucket < %s", [start, end]
@@ -107,62 +131,55 @@ def _dirty_hours(connection: Connection, start: datetime, end: datetime) -> list
     return [hour for (hour,) in rows]
 
 
-def _exact_hours(columns: str, measures: str, group: str) -> str:
-    """Hour totals from the hour level, those of stale hours from minutes: an index range for each, nothing for none."""
-    return (
-        f"SELECT bucket AS hour, {columns}{measures} FROM {_HOURS} "
-        f"WHERE {_IN_RANGE} AND NOT bucket = ANY(%(dirty)s) GROUP BY {group} UNION ALL "
-        f"SELECT hour, {columns}{measures} FROM unnest(%(dirty)s::timestamptz[]) AS hour JOIN LATERAL "
-        f"(SELECT * FROM {_MINUTES} WHERE {_IN_RANGE} AND bucket >= hour AND bucket < hour + INTERVAL '1 hour') "
-        f"AS stale ON true GROUP BY {group}"
-    )
-
-
-def _read_history(connection: Connection, parameters: dict[str, Any], dirty: list[datetime]) -> _History:
-    history: _History = defaultdict(list)
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_exact_hours("feature, ", _TOTALS, "1, 2"), {**parameters, "dirty": dirty})
-        for row in cursor:
-            history[row["feature"]].append(HourTotals(row["hour"].astimezone(UTC), _measures(row)))
-    return dict(history)
-
-
 @dataclass(slots=True)
 class PartsReader:
     """A tenant's hours by feature, agent and model, read once for all its spikes of a round."""
 
     connection: Connection
-    _read: dict[tuple[int, tuple[datetime, ...]], list[Part]] = field(default_factory=dict)
+    _read: dict[tuple[int, tuple[datetime, ...], timedelta], list[Part]] = field(default_factory=dict)
 
     def parts(self, series: SeriesHour, hours: Sequence[datetime]) -> list[Part]:
         """The series in all of `hours` together."""
-        key = (series.tenant_no, tuple(sorted(hours)))
+        return self._of(series, tuple(sorted(hours)), HOUR)
+
+    def minutes(self, series: SeriesHour, start: datetime, length: timedelta) -> list[Part]:
+        """The series in the minutes from `start` on."""
+        return self._of(series, (start,), length)
+
+    def _of(self, series: SeriesHour, starts: tuple[datetime, ...], length: timedelta) -> list[Part]:
+        key = (series.tenant_no, starts, length)
         if key not in self._read:
             self._read[key] = self._parts(*key)
         if series.dimension == "tenant_id":
             return self._read[key]
-        return [part for part in self._read[key] if part.feature == series.value]
+        return [part for part in self._read[key] if getattr(part, series.dimension) == series.value]
 
-    def _parts(self, tenant_no: int, hours: tuple[datetime, ...]) -> list[Part]:
-        start, end = hours[0], hours[-1] + HOUR
+    def _parts(self, tenant_no: int, starts: tuple[datetime, ...], length: timedelta) -> list[Part]:
+        start, end = starts[0], starts[-1] + length
         columns = "feature, agent_id, model"
-        exact = _exact_hours(f"{columns}, ", _MEASURES, f"1, {columns}")
-        summed = ", ".join(f"sum({name})::bigint AS {name}" for name in Measures.__slots__)
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(
-                f"SELECT {columns}, {summed} FROM ({exact}) AS exact WHERE hour = ANY(%(hours)s) GROUP BY {columns}",
-                {
-                    **_range({tenant_no}, start, end),
-                    # A lone hour is the tested one, still running: its minutes are at hand.
-                    "dirty": list(hours) if len(hours) == 1 else _dirty_hours(self.connection, start, end),
-                    "hours": list(hours),
-                },
+        # A lone window is the tested one, still running: its minutes are at hand.
+        if len(starts) == 1:
+            rows = f"SELECT {columns}, {_MEASURES} FROM {_MINUTES} WHERE {_IN_RANGE} GROUP BY {columns}"
+        else:
+            rows = (
+                f"SELECT {columns}, {_MEASURES} FROM {_HOURS} WHERE {_IN_RANGE} AND bucket = ANY(%(hours)s) "
+                f"AND NOT bucket = ANY(%(dirty)s) GROUP BY {columns} UNION ALL "
+                f"SELECT {columns}, {_MEASURES} FROM unnest(%(dirty)s::timestamptz[]) AS hour JOIN LATERAL "
+                f"(SELECT * FROM {_MINUTES} WHERE {_IN_RANGE} AND bucket >= hour "
+                f"AND bucket < hour + INTERVAL '1 hour') AS stale ON true "
+                f"WHERE hour = ANY(%(hours)s) GROUP BY {columns}"
             )
-            return [Part(row["feature"], row["agent_id"], row["model"], _measures(row)) for row in cursor]
+        dirty = dirty_hours(self.connection, start, end) if len(starts) > 1 else []
+        totals: dict[tuple[str, str, str], Measures] = defaultdict(Measures)
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(rows, {**_range({tenant_no}, start, end), "dirty": dirty, "hours": list(starts)})
+            for row in cursor:
+                totals[row["feature"], row["agent_id"], row["model"]] += _measures(row)
+        return [Part(*key, measures) for key, measures in totals.items()]
 
 
 def open_hours(connection: Connection, now: datetime) -> set[SeriesHour]:
-    """Every series with calls in a window that is still open: tested again on assignment."""
+    """Every tenant and feature with calls in a window that is still open: tested again on assignment."""
     with connection.transaction():
         rows = connection.execute(
             f"SELECT DISTINCT tenant_no, feature, {_HOUR} FROM {_MINUTES} WHERE bucket >= %s", [hour_of(now) - HOUR]
@@ -171,7 +188,7 @@ def open_hours(connection: Connection, now: datetime) -> set[SeriesHour]:
     return features | {SeriesHour(series.tenant_no, "tenant_id", "", series.hour) for series in features}
 
 
-def _range(tenants: set[int], start: datetime, end: datetime) -> dict[str, Any]:
+def _range(tenants: Iterable[int], start: datetime, end: datetime) -> dict[str, Any]:
     return {"tenants": sorted(tenants), "start": start, "end": end}
 
 

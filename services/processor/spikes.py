@@ -1,48 +1,27 @@
 """When an hour is a spike: a pure decision over committed hour totals. Nothing here reads a clock or a database.
 
-Rule `hour_over_usual`: an hour against its usual hour, taken from the hours of the 7 days before it, the tested hour
-left out. The usual hour is the mean of the hours that had calls, or, where it is higher and at least three days had
-calls at this hour of the day, the median of those: what happens every noon is usual at noon. Hours without calls are
-left out, so that a series that runs once a day is measured against its runs, not against its silence.
+Rule `hour_over_usual`: an hour against its usual hour (`spike_baselines`), the tested hour left out. Both must hold: it
+costs `times_usual` times as much, and it lies `spreads_min` of the series' own spreads above it, so that a series that
+always jumps about has to jump further. `spike_daily`, `spike_fast` and `spike_slow_burn` hold the other rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from statistics import median_low
 from typing import Literal
 
-from pricing.money import PICO_PER_USD
-
-Dimension = Literal["feature", "tenant_id"]
+Dimension = Literal["feature", "agent_id", "model", "tenant_id"]
+RuleName = Literal["hour_over_usual", "minutes_over_usual", "day_over_week", "slow_burn"]
 HOUR = timedelta(hours=1)
 # How far ahead of the stream an event may be (the acceptance window's other end).
 _AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class SpikeRule:
-    """The thresholds, all of them."""
-
-    name: str = "hour_over_usual"
-    times_usual: int = 3
-    # An hour that costs less is nobody's problem, however unusual.
-    floor_pico_usd: int = PICO_PER_USD
-    calls_min: int = 20
-    history_hours: int = 7 * 24
-    # Hours with calls that must lie in the history before anything counts as usual.
-    warm_up_hours: int = 24
-    same_hour_days_min: int = 3
-
-
-HOUR_OVER_USUAL = SpikeRule()
-
-
-@dataclass(frozen=True, slots=True)
 class SeriesHour:
-    """A series in one hour that a flush has touched. `value` is the feature; '' for the tenant as a whole."""
+    """A series in one hour: a feature, an agent, a model, or with '' as `value` the tenant as a whole."""
 
     tenant_no: int
     dimension: Dimension
@@ -72,7 +51,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class HourTotals:
-    """A series' totals in the hour that starts at `hour` (UTC, aligned)."""
+    """A series' totals in the hour that starts at `hour` (UTC, aligned); in daily rules, in the UTC day."""
 
     hour: datetime
     measures: Measures
@@ -80,17 +59,48 @@ class HourTotals:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """An hour that is a spike, and the usual hour it was held against, made of the hours in `basis`."""
+    """A window that is a spike, and what it was held against.
+
+    `observed.hour` is the start of the window it counts for, `window` its length; `measured` is what was looked at, the
+    last seconds of an hour or three days of a week. `basis` are the starts of the usual windows, `basis_length` each.
+    """
 
     observed: HourTotals
     usual_pico_usd: int
-    basis: tuple[HourTotals, ...]
+    basis: tuple[datetime, ...]
+    rule: RuleName = "hour_over_usual"
+    window: timedelta = HOUR
+    basis_length: timedelta = HOUR
+    # What was measured: from here (None: the window's start), so long.
+    start: datetime | None = None
+    measured: timedelta = HOUR
 
     @property
     def ratio(self) -> float:
-        """Observed over usual; infinite where the usual hour costs nothing."""
+        """Observed over usual; infinite where the usual window costs nothing."""
         cost = self.observed.measures.cost_pico_usd
         return cost / self.usual_pico_usd if self.usual_pico_usd > 0 else float("inf")
+
+    @property
+    def measured_from(self) -> datetime:
+        """Where what was measured starts."""
+        return self.start if self.start is not None else self.observed.hour
+
+    def measured_hours(self, now: datetime) -> list[datetime]:
+        """The hours that were measured, as far as they have begun at `now`."""
+        first = hour_of(self.measured_from)
+        hours = (first + number * HOUR for number in range(max(1, self.measured // HOUR)))
+        return [hour for hour in hours if hour <= now + _AHEAD]
+
+    @property
+    def usual_windows(self) -> float:
+        """How many times what was measured fits into the basis."""
+        return len(self.basis) * (self.basis_length / self.measured)
+
+    @property
+    def basis_hours(self) -> list[datetime]:
+        """The hours of the basis."""
+        return [start + number * HOUR for start in self.basis for number in range(self.basis_length // HOUR)]
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -111,29 +121,3 @@ def is_open(hour: datetime, now: datetime) -> bool:
     What comes later than that belongs to its period in every total, but is no news.
     """
     return hour_of(now) - HOUR <= hour <= now + _AHEAD
-
-
-def evaluate(observed: HourTotals, history: Sequence[HourTotals], rule: SpikeRule = HOUR_OVER_USUAL) -> Excess | None:
-    """The excess of `observed` over its usual hour, or None. Hours outside the rule's history are ignored."""
-    if observed.measures.calls < rule.calls_min or observed.measures.cost_pico_usd < rule.floor_pico_usd:
-        return None
-    first = observed.hour - rule.history_hours * HOUR
-    active = tuple(past for past in history if first <= past.hour < observed.hour and past.measures.calls > 0)
-    if len(active) < max(rule.warm_up_hours, 1):
-        return None
-    usual_pico_usd, basis = usual_hour(observed.hour, active, rule)
-    if observed.measures.cost_pico_usd < rule.times_usual * usual_pico_usd:
-        return None
-    return Excess(observed, usual_pico_usd, basis)
-
-
-def usual_hour(
-    hour: datetime, active: tuple[HourTotals, ...], rule: SpikeRule = HOUR_OVER_USUAL
-) -> tuple[int, tuple[HourTotals, ...]]:
-    """What the hour usually costs in pico-USD, and the hours that says so. `active` must not be empty."""
-    mean = sum(past.measures.cost_pico_usd for past in active) // len(active)
-    same = tuple(past for past in active if past.hour.hour == hour.hour)
-    if len(same) < rule.same_hour_days_min:
-        return mean, active
-    daily = median_low(past.measures.cost_pico_usd for past in same)
-    return (daily, same) if daily > mean else (mean, active)

@@ -9,10 +9,13 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.processor.spikes import HOUR_OVER_USUAL, HourTotals, Measures, evaluate, is_open
+from services.processor.spike_baselines import HISTORY, WARM_UP_HOURS
+from services.processor.spike_hourly import HOUR_OVER_USUAL, evaluate
+from services.processor.spikes import HourTotals, Measures, is_open
 
 RULE = HOUR_OVER_USUAL
 HOUR = datetime(2026, 10, 7, 12, tzinfo=UTC)
+HISTORY_HOURS = int(HISTORY / timedelta(hours=1))
 COSTS = st.integers(0, 10**16)
 
 
@@ -21,8 +24,8 @@ def totals(hour: datetime, cost_pico_usd: int, calls: int = 100) -> HourTotals:
 
 
 @st.composite
-def histories(draw: st.DrawFn, hours_min: int = RULE.warm_up_hours) -> list[HourTotals]:
-    ages = draw(st.sets(st.integers(1, RULE.history_hours), min_size=hours_min, max_size=RULE.history_hours))
+def histories(draw: st.DrawFn, hours_min: int = WARM_UP_HOURS) -> list[HourTotals]:
+    ages = draw(st.sets(st.integers(1, HISTORY_HOURS), min_size=hours_min, max_size=HISTORY_HOURS))
     return [totals(HOUR - timedelta(hours=age), draw(COSTS), draw(st.integers(1, 10**6))) for age in sorted(ages)]
 
 
@@ -42,7 +45,7 @@ def test_nothing_fires_with_few_calls(history: list[HourTotals], cost: int, call
     assert evaluate(totals(HOUR, cost, calls), history) is None
 
 
-@given(st.lists(COSTS, max_size=RULE.warm_up_hours - 1), COSTS)
+@given(st.lists(COSTS, max_size=WARM_UP_HOURS - 1), COSTS)
 def test_nothing_fires_before_the_warm_up_is_over(costs: list[int], cost: int) -> None:
     history = [totals(HOUR - timedelta(hours=age), past) for age, past in enumerate(costs, start=1)]
     assert evaluate(totals(HOUR, cost), history) is None
@@ -53,7 +56,7 @@ def test_the_tested_window_and_what_lies_outside_the_week_change_nothing(history
     outside = [
         totals(HOUR, 10**17),
         totals(HOUR + timedelta(hours=1), 10**17),
-        totals(HOUR - timedelta(hours=RULE.history_hours + 1), 10**17),
+        totals(HOUR - timedelta(hours=HISTORY_HOURS + 1), 10**17),
     ]
     assert evaluate(totals(HOUR, cost), history + outside) == evaluate(totals(HOUR, cost), history)
 
@@ -84,7 +87,7 @@ def test_a_stricter_rule_never_finds_more(history: list[HourTotals], cost: int, 
 
 @given(st.integers(10**9, 10**15), st.integers(1, 300))
 def test_a_steady_series_never_fires(cost: int, percent: int) -> None:
-    history = [totals(HOUR - timedelta(hours=age), cost) for age in range(1, RULE.history_hours + 1)]
+    history = [totals(HOUR - timedelta(hours=age), cost) for age in range(1, HISTORY_HOURS + 1)]
     fired = evaluate(totals(HOUR, cost * percent // 100), history) is not None
     assert not fired or percent == 300
 

@@ -17,7 +17,8 @@ from services.cli.slack_page import page
 from services.cli.times import parse_instant
 from services.contracts.admission import admit
 from services.contracts.json_event import decode_event
-from services.processor.spikes import HourTotals, Measures, evaluate
+from services.processor.spike_hourly import evaluate
+from services.processor.spikes import HourTotals, Measures
 
 BASE = datetime(2026, 11, 22, 14, 35, tzinfo=UTC)
 HOUR = BASE.replace(minute=0)

@@ -20,7 +20,9 @@ from services.runtime.supervision import Stage
 
 PORTS = Ports(**DEFAULT_PORTS)
 HOME = Path("/data/spendstream")
-CONNECTIONS = Connections("postgresql://u:p@127.0.0.1:5432/d", "127.0.0.1:9092", "sps_key", "session-secret", "whsec_x", None)
+CONNECTIONS = Connections(
+    "postgresql://u:p@127.0.0.1:5432/d", "127.0.0.1:9092", "sps_key", "session-secret", "whsec_x", None
+)
 
 
 def test_every_service_of_the_contract_runs_and_says_when_it_is_ready() -> None:

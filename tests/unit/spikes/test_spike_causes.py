@@ -29,7 +29,7 @@ def explained(now: list[Part], usual_hour: list[Part], series: SeriesHour = CHAT
     usual = [usual_hour_part for usual_hour_part in usual_hour for _ in range(HOURS)]
     observed = sum((p.measures for p in now), Measures())
     before = sum((p.measures for p in usual_hour), Measures())
-    basis = tuple(HourTotals(NOON - timedelta(hours=age), before) for age in range(1, HOURS + 1))
+    basis = tuple(NOON - timedelta(hours=age) for age in range(1, HOURS + 1))
     excess = Excess(HourTotals(NOON, observed), before.cost_pico_usd, basis)
     return explain(series, "acme-corp", excess, now, usual)
 
@@ -97,7 +97,7 @@ def test_contributors_add_up_to_the_usual_hour_also_where_it_is_a_median() -> No
     now = [part(100, 3_700, 20, agent="dexter"), part(20, 3_700, 20, agent="helper")]
     before = [part(90, 900, 20, agent="dexter"), part(10, 900, 20, agent="helper")]
     observed = sum((p.measures for p in now), Measures())
-    basis = tuple(HourTotals(NOON - timedelta(days=age), Measures(1, 1)) for age in (1, 2, 3))
+    basis = tuple(NOON - timedelta(days=age) for age in (1, 2, 3))
     excess = Excess(HourTotals(NOON, observed), 200_000_000_000, basis)
     evidence = explain(CHAT, "acme-corp", excess, now, [*before, *before, *before]).evidence
     contributors = cast("list[dict[str, Any]]", evidence["contributors"])
@@ -125,4 +125,4 @@ def test_the_evidence_holds_the_figures_now_and_usually() -> None:
     assert evidence["completion_tokens_per_call"] == {"now": 20.0, "usual": 20.0}
     assert evidence["retry_share"] == {"now": 0.0, "usual": 0.0}
     assert evidence["model_mix"] == {"gpt-4o": {"now": 1.0, "usual": 1.0}}
-    assert evidence["usual_hours"] == HOURS
+    assert evidence["usual_windows"] == HOURS

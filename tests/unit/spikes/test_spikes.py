@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from pricing.money import PICO_PER_USD
-from services.processor.spikes import HourTotals, Measures, SeriesHour, evaluate, is_open, touched_series
+from services.processor.spike_hourly import evaluate
+from services.processor.spikes import HourTotals, Measures, SeriesHour, is_open, touched_series
 
 NOON = datetime(2026, 10, 7, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
