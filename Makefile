@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench replay
+.PHONY: help run test check bench fault replay
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ test: ## All tests, on a real broker and a real database
 
 check: ## Format, lint, types, import contracts, proto, price book, security lint
 	@$(BOOTSTRAP) check
+
+fault: ## Break everything on purpose and compare with the producer's books; up to 20 minutes
+	@$(BOOTSTRAP) fault $(ARGS)
 
 bench: ## Measure speed; prints ratios
 	@$(BOOTSTRAP) bench $(ARGS)

@@ -3,7 +3,7 @@
 
     python3 deploy/bootstrap.py run        set up what is missing, then start everything (Ctrl-C stops it)
     python3 deploy/bootstrap.py setup      set up only; `setup-dev` adds what tests and checks need
-    python3 deploy/bootstrap.py test | check | bench | replay FILE ...
+    python3 deploy/bootstrap.py test | check | bench | fault | replay FILE ...
 
 Everything goes into this folder (.venv, node_modules) and a cache ($SPENDSTREAM_CACHE, else ~/.cache/spendstream).
 Each step leaves a stamp: an interrupted set-up goes on where it was, a finished one costs nothing.
@@ -127,6 +127,11 @@ def bench(arguments: list[str]) -> int:
     return become("python", "-m", "tests.bench", *arguments)
 
 
+def fault(arguments: list[str]) -> int:
+    set_up("dev")
+    return become("python", "-m", "pytest", "tests/fault", *arguments)
+
+
 def check(arguments: list[str]) -> int:
     """Run all checks, or those named, and say at the end which failed."""
     set_up("dev")
@@ -148,6 +153,7 @@ COMMANDS = {
     "test": test,
     "check": check,
     "bench": bench,
+    "fault": fault,
     "replay": replay,
 }
 
