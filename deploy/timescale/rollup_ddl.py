@@ -105,16 +105,18 @@ def plain_level(rollup: Rollup, level: Level) -> list[str]:
 
 
 def refresh_plain(rollup: Rollup, level: Level) -> list[str]:
-    """Rebuilds the buckets that start in the array `%(buckets)s` of one level from the level below."""
-    table, below = f"{rollup.view(level)}_mat", rollup.view(rollup.levels[rollup.levels.index(level) - 1])
-    names = ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
-    width = f"INTERVAL '{_INTERVAL[level]}'"
+    """Rebuilds the buckets that start in the array `%(buckets)s` of one level from the level below, which is built."""
+    below = rollup.levels[rollup.levels.index(level) - 1]
+    # The table, not the view: that would look at everything newer than what is built, once for each bucket.
+    source = rollup.view(below) if below == rollup.base_level else f"{rollup.view(below)}_mat"
+    table, names = f"{rollup.view(level)}_mat", ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
+    # OFFSET 0 keeps it a lookup per bucket; flattened, it compares every bucket with every row there is.
+    finer = f"SELECT * FROM {source} WHERE bucket >= b AND bucket < b + INTERVAL '{_INTERVAL[level]}' OFFSET 0"
     return [
         f"DELETE FROM {table} WHERE bucket = ANY(%(buckets)s)",
         (
             f"INSERT INTO {table} ({names}) SELECT b, {_group(rollup)}, {_summed(rollup)} "
-            f"FROM unnest(%(buckets)s::timestamptz[]) AS b "
-            f"JOIN LATERAL (SELECT * FROM {below} WHERE bucket >= b AND bucket < b + {width}) AS finer ON true "
+            f"FROM unnest(%(buckets)s::timestamptz[]) AS b JOIN LATERAL ({finer}) AS finer ON true "
             f"GROUP BY b, {_group(rollup)}"
         ),
     ]
