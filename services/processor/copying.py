@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from typing import TypeAlias
 
 import pgpq
 import pyarrow as pa
@@ -12,6 +12,8 @@ from services.contracts.rollups import Rollup
 
 _AT = pa.timestamp("us", "UTC")
 _ROWS_AT_ONCE = 4_096
+# What COPY is sent, piece by piece; empty where there is nothing to send.
+CopyData: TypeAlias = tuple[bytes, ...]
 # Types must match the table's exactly: binary COPY does not convert.
 _TYPES: dict[str, pa.DataType] = {
     "occurred_at": _AT, "received_at": _AT, "bucket": _AT, "started_at": _AT, "ended_at": _AT,
@@ -41,18 +43,14 @@ def rollup_columns(rollup: Rollup) -> tuple[str, ...]:
     return ("bucket", "tenant_no", *rollup.dimensions, "kafka_partition", *rollup.measures)
 
 
-def to_copy(table: pa.Table, columns: tuple[str, ...]) -> bytes:
+def to_copy(table: pa.Table, columns: tuple[str, ...]) -> CopyData:
     """The bytes of `COPY … FROM STDIN (FORMAT binary)` for `columns` in this order; an int64 stays bigint, 16 bytes go
     into uuid."""
     selected = pa.table({name: _cast(table.column(name), name) for name in columns}).combine_chunks()
     encoder = pgpq.ArrowToPostgresBinaryEncoder(selected.schema)
     # In pieces: the encoder doubles its buffer as it grows, and holds the interpreter while it works.
-    copied = io.BytesIO()
-    copied.write(encoder.write_header())
-    for batch in selected.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        copied.write(encoder.write_batch(batch))
-    copied.write(encoder.finish())
-    return copied.getvalue()
+    batches = selected.to_batches(max_chunksize=_ROWS_AT_ONCE)
+    return (encoder.write_header(), *map(encoder.write_batch, batches), encoder.finish())
 
 
 def _cast(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

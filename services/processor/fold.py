@@ -171,9 +171,9 @@ def _values(events: _Events, name: str, source: _Source) -> Int64s | None:
 
 def runs(events: pa.Table) -> pa.Table:
     """Rows of `run_base`, one per (tenant, run, partition) of the flush; the agent is that of its earliest call."""
-    named = events.filter(pc.not_equal(events.column("run_id"), ""))
+    named = events.select([*_RUN_KEY, "agent_id", "occurred_at", "unpriced", "billed_pico_usd"])
+    named = named.filter(pc.not_equal(events.column("run_id"), ""))
     # In order of time, so that a group's first row is its earliest call.
-    named = named.select([*_RUN_KEY, "agent_id", "occurred_at", "unpriced", "billed_pico_usd"])
     named = named.take(pc.sort_indices(named.column("occurred_at")))
     groups = group([encode(named.column(name)) for name in _RUN_KEY])
     first = pa.array(groups.first)

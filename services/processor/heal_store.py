@@ -196,7 +196,8 @@ def _write(connection: psycopg.Connection, healing: Healing) -> None:
 
 def _copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: pa.Table) -> None:
     with connection.cursor().copy(copy_statement(table, columns)) as copy:
-        copy.write(to_copy(data, columns))
+        for piece in to_copy(data, columns):
+            copy.write(piece)
 
 
 def _storage_columns(rows: pa.Table) -> pa.Table:

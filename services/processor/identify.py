@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from services.contracts.errors import Reason
@@ -79,14 +78,20 @@ def identify(decoded: Decoded) -> None:
     A later one with the same content is a repeat, one with other content a conflict and dead.
     """
     keys = event_keys(decoded.table.column("event_id").combine_chunks())
-    hashes = b"".join([content_hash(payload) for payload in decoded.payloads])
-    content = np.frombuffer(hashes, dtype=np.int64)
+    content = np.frombuffer(b"".join(map(content_hash, decoded.payloads)), dtype=np.int64)
     key_column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(keys)])
     decoded.table = decoded.table.append_column("event_key", key_column).append_column(
         "content_hash", pa.array(content)
     )
-    if pc.count_distinct(key_column).as_py() < len(keys):
+    if not _surely_distinct(keys):
         _drop_repeats(decoded, key_column.to_pylist(), content)
+
+
+def _surely_distinct(keys: NDArray[np.uint8]) -> bool:
+    # 8 bytes of each sort several times faster than 16; that two keys agree in them by chance costs a closer look.
+    halves = keys.view(np.uint64)
+    mixed = np.sort(halves[:, 0] ^ halves[:, 1])
+    return not (mixed[1:] == mixed[:-1]).any()
 
 
 def _drop_repeats(decoded: Decoded, keys: list[bytes], content: np.ndarray) -> None:

@@ -18,6 +18,7 @@ from services.processor.copying import (
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
     UNPRICED_COLUMNS,
+    CopyData,
     rollup_columns,
     to_copy,
 )
@@ -32,15 +33,15 @@ TenantNumbers = Callable[[Sequence[str]], Mapping[str, int]]
 
 @dataclass(slots=True)
 class Flush:
-    """A prepared flush: `decoded` says what came and what became of it, the rest are COPY bytes ready to send."""
+    """A prepared flush: `decoded` says what came and what became of it, the rest is ready to be sent to COPY."""
 
     decoded: Decoded
-    identities: bytes = b""
-    events: bytes = b""
-    rollups: dict[str, bytes] = field(default_factory=dict)
-    runs: bytes = b""
+    identities: CopyData = ()
+    events: CopyData = ()
+    rollups: dict[str, CopyData] = field(default_factory=dict)
+    runs: CopyData = ()
     # What the book had no price for, in line to be healed.
-    unpriced: bytes = b""
+    unpriced: CopyData = ()
     # Start of each minute touched, epoch microseconds, ascending.
     minutes: tuple[int, ...] = ()
     # What detection looks at once this is committed.
@@ -77,7 +78,7 @@ def encode(decoded: Decoded) -> Flush:
     if not len(table):
         return Flush(decoded)
     folded, touched_runs = fold(table), runs(table)
-    unpriced = table.filter(table.column("unpriced"))
+    unpriced = table.select(UNPRICED_COLUMNS).filter(table.column("unpriced"))
     minutes = np.unique(
         np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64) // 60_000_000 * 60_000_000
     )
@@ -88,8 +89,8 @@ def encode(decoded: Decoded) -> Flush:
         rollups={
             r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])
         },
-        runs=to_copy(touched_runs, RUN_COLUMNS) if len(touched_runs) else b"",
-        unpriced=to_copy(unpriced, UNPRICED_COLUMNS) if len(unpriced) else b"",
+        runs=to_copy(touched_runs, RUN_COLUMNS) if len(touched_runs) else (),
+        unpriced=to_copy(unpriced, UNPRICED_COLUMNS) if len(unpriced) else (),
         minutes=tuple(minutes.tolist()),
         touched=_touched(folded[USAGE.base_table]),
     )

@@ -22,6 +22,7 @@ from services.processor.copying import (
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
     UNPRICED_COLUMNS,
+    CopyData,
     copy_statement,
     rollup_columns,
     to_copy,
@@ -237,9 +238,10 @@ def _passing(error: psycopg.Error) -> bool:
     return state is None or (state[:2] in _PASSING and state != _PROTOCOL_VIOLATION)
 
 
-def _copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: bytes) -> None:
+def _copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: CopyData) -> None:
     with connection.cursor().copy(copy_statement(table, columns)) as copy:
-        copy.write(data)
+        for piece in data:
+            copy.write(piece)
 
 
 def _count_by_partition(decoded: Decoded) -> dict[int, int]:
