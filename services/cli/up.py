@@ -82,7 +82,7 @@ def _bring_up(settings: UpSettings, supervisor: Supervisor, stack: ExitStack, st
     for line in moved_ports(ports, asked):
         _say(line)
     backends = _start_backends(settings, home, supervisor, stack)
-    _prepare(backends)
+    _prepare(backends, settings)
     connections = _connections(settings, home, backends)
     _say("Starting the services")
     child_environment = {**os.environ, **environment(ports, connections, home.path, demo=settings.demo)}
@@ -149,14 +149,14 @@ def _names(settings: UpSettings) -> str:
     return " and ".join(parts) or "no backend of its own"
 
 
-def _prepare(backends: Backends) -> None:
+def _prepare(backends: Backends, settings: UpSettings) -> None:
     # Imported here: they take a while, and so the broker's start isn't held up.
     from deploy.timescale.migrate import migrate
     from services.runtime.topics import ensure_topics
 
     _say("Bringing the database and the topics up to date")
     migrate(backends.database_dsn)
-    ensure_topics(backends.kafka_bootstrap)
+    ensure_topics(backends.kafka_bootstrap, security=settings.kafka_security)
 
 
 def _connections(settings: UpSettings, home: Home, backends: Backends) -> Connections:

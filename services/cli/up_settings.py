@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from services.contracts.signin import SECRET_CHARACTERS_MIN
+from services.runtime.kafka_settings import KafkaSecuritySettings
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class UpSettings(BaseSettings):
+class UpSettings(KafkaSecuritySettings):
     """Read from `SPENDSTREAM_*`. A port that is given is used or refused; one that isn't may move when busy."""
 
     model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True, env_ignore_empty=True)

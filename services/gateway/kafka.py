@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from services.contracts.topics import MESSAGE_BYTES_MAX
 from services.gateway import metrics
 from services.gateway.coalescing import Outcome, Overloaded
+from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 
 log = structlog.get_logger(__name__)
 
@@ -22,10 +23,12 @@ _READY_TIMEOUT_SECONDS = 2.0
 _READY_FRESH_SECONDS = 1.0
 
 
-def producer_config(bootstrap: str, delivery_timeout_ms: int, queue_bytes_max: int) -> dict[str, Any]:
+def producer_config(
+    bootstrap: str, delivery_timeout_ms: int, queue_bytes_max: int, security: KafkaSecurity = PLAINTEXT
+) -> dict[str, Any]:
     """Settings as librdkafka names them."""
     return {
-        "bootstrap.servers": bootstrap,
+        **security.client_config(bootstrap),
         "client.id": "spendstream-gateway",
         "enable.idempotence": True,
         "acks": "all",

@@ -54,7 +54,10 @@ async def running(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     )
     producer = KafkaProducer(
         producer_config(
-            settings.kafka_bootstrap, settings.gateway_delivery_timeout_ms, settings.gateway_queue_bytes_max
+            settings.kafka_bootstrap,
+            settings.gateway_delivery_timeout_ms,
+            settings.gateway_queue_bytes_max,
+            settings.kafka_security,
         ),
         settings.usage_topic,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from services.contracts.topics import USAGE_EVENTS
+from services.runtime.kafka_settings import KafkaSecuritySettings
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """Of one HTTP body, as sent and as unpacked."""
@@ -17,7 +18,7 @@ STREAM_EVENTS_MAX = 10_000_000
 STREAM_REJECTED_MAX = 10_000
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(KafkaSecuritySettings):
     """Each is `SPENDSTREAM_` and its name in capitals. Port 0 takes a free one."""
 
     model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True, extra="ignore")

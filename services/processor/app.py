@@ -13,6 +13,7 @@ import faust
 from services.processor.settings import ProcessorSettings
 from services.processor.transport import LedgerTransport
 from services.processor.worker import Worker
+from services.runtime.kafka_settings import KafkaSecurity
 
 # Messages hold up to 500 events; Faust's default of 4,096 waiting messages would be half a gigabyte.
 _BUFFERED_MESSAGES = 120
@@ -23,6 +24,7 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
     app = faust.App(
         settings.consumer_group,
         broker=f"kafka://{settings.kafka_bootstrap}",
+        broker_credentials=_credentials(settings.kafka_security),
         value_serializer="raw",
         key_serializer="raw",
         web_enabled=False,
@@ -54,3 +56,16 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
 
     app.agent(events, name="apply", concurrency=1)(apply)
     return app
+
+
+def _credentials(security: KafkaSecurity) -> faust.auth.Credentials | None:
+    """None for a plain connection."""
+    context = security.ssl_context()
+    if security.authenticated:
+        return faust.SASLCredentials(
+            username=security.username,
+            password=security.password.get_secret_value(),
+            mechanism=security.mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None

@@ -10,6 +10,7 @@ from services.contracts.errors import Retry
 from services.contracts.stubs.spendstream.v1 import spike_pb2
 from services.contracts.topics import DEAD_LETTER, MESSAGE_BYTES_MAX
 from services.processor.batch import DeadEvent
+from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 
 _TIMEOUT_SECONDS = 30.0
 # Room for the envelope around the bytes; a longer payload is cut and says so.
@@ -19,9 +20,15 @@ _PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
 class DeadLetters:
     """Publishes dead letters, at least once: a flush that is tried again sends its dead again, with the same places."""
 
-    def __init__(self, bootstrap: str, source_topic: str, topic: str = DEAD_LETTER.name) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        source_topic: str,
+        topic: str = DEAD_LETTER.name,
+        security: KafkaSecurity = PLAINTEXT,
+    ) -> None:
         self._producer = Producer({
-            "bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "compression.type": "zstd",
+            **security.client_config(bootstrap), "enable.idempotence": True, "acks": "all", "compression.type": "zstd",
             "message.max.bytes": MESSAGE_BYTES_MAX, "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
         })  # fmt: skip
         self._source_topic = source_topic

@@ -7,6 +7,7 @@ import time
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from services.contracts.errors import Crash, Retry
+from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -14,8 +15,8 @@ _TIMEOUT_SECONDS = 10.0
 class LogProbe:
     """A fresh consumer for each question, so that nothing is remembered from the reader that is doubted."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: str, topic: str, security: KafkaSecurity = PLAINTEXT) -> None:
+        self._client = security.client_config(bootstrap)
         self._topic = topic
 
     def first_readable(self, partition: int, offset: int) -> int:
@@ -25,7 +26,7 @@ class LogProbe:
         Retry while the broker gives no answer.
         """
         consumer = Consumer({
-            "bootstrap.servers": self._bootstrap, "group.id": "spendstream-probe", "enable.auto.commit": False,
+            **self._client, "group.id": "spendstream-probe", "enable.auto.commit": False,
             "enable.partition.eof": True, "auto.offset.reset": "error",
             # As the worker reads: what it sees is what counts.
             "isolation.level": "read_uncommitted",

@@ -31,6 +31,7 @@ from services.processor.tenants import Tenants
 from services.processor.watch import Watch
 from services.processor.worker import Worker
 from services.runtime.health import NotReady, serve_health
+from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 from services.runtime.logs import configure_logging
 
 log = structlog.get_logger()
@@ -55,9 +56,9 @@ def crash(error: BaseException) -> None:
     os._exit(EXIT_CRASH)
 
 
-def identify_stream(bootstrap: str, topic: str) -> Stream:
+def identify_stream(bootstrap: str, topic: str, security: KafkaSecurity = PLAINTEXT) -> Stream:
     """The ids of cluster and topic, by the broker; raises KafkaException when it is away or has no such topic."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient(security.client_config(bootstrap))
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
     cluster = admin.describe_cluster(request_timeout=30).result()
     return Stream(str(cluster.cluster_id), str(described.topic_id), topic)
@@ -70,7 +71,7 @@ async def run(settings: ProcessorSettings, store_type: type[Store] = Store) -> N
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     readiness = Readiness()
     health = serve_health(settings.processor_port, lambda: readiness.not_ready())
-    stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic)
+    stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic, settings.kafka_security)
     await wait_until_resumed(settings.database_dsn, stream, stopping, readiness.halted)
     if not stopping.is_set():
         await _process(settings, stream, store_type, stopping, readiness)
@@ -84,14 +85,15 @@ async def _process(
     stopping: asyncio.Event,
     readiness: Readiness,
 ) -> None:
-    dead_letters = DeadLetters(settings.kafka_bootstrap, stream.topic, settings.dead_letter_topic)
-    probe = LogProbe(settings.kafka_bootstrap, stream.topic)
+    bootstrap, security = settings.kafka_bootstrap, settings.kafka_security
+    dead_letters = DeadLetters(bootstrap, stream.topic, settings.dead_letter_topic, security)
+    probe = LogProbe(bootstrap, stream.topic, security)
     store = store_type(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "delivery.timeout.ms": 10_000})
+    producer = Producer(security.client_config(bootstrap) | {"acks": "all", "delivery.timeout.ms": 10_000})
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
     book_file = BookFile(settings.price_book, settings.database_dsn)
     worker = Worker(store, book_file.book, Tenants(settings.database_dsn).numbers, watch)
-    progress = Progress(settings.database_dsn, settings.kafka_bootstrap, stream, lambda: worker.owned)
+    progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
     healer = Healer(settings.database_dsn, book_file.book)

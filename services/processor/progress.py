@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from services.processor.ledger import Stream
 from services.processor.metrics import LAG
 from services.processor.stuck import Position
+from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 
 _TIMEOUT_SECONDS = 5.0
 # The moment is read before the log's end: all that was in the log by then is below `end`.
@@ -25,13 +26,20 @@ _REPORT = (
 class Progress:
     """Writes `partition_progress` for the partitions this worker owns. Not thread-safe."""
 
-    def __init__(self, dsn: str, bootstrap: str, stream: Stream, owned: Callable[[], Iterable[int]]) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        bootstrap: str,
+        stream: Stream,
+        owned: Callable[[], Iterable[int]],
+        security: KafkaSecurity = PLAINTEXT,
+    ) -> None:
         self._dsn = dsn
         self._stream = stream
         self._owned = owned
         self._connection: psycopg.Connection | None = None
         self._consumer = Consumer({
-            "bootstrap.servers": bootstrap, "group.id": "spendstream-progress", "enable.auto.commit": False,
+            **security.client_config(bootstrap), "group.id": "spendstream-progress", "enable.auto.commit": False,
         })  # fmt: skip
         self.lag_messages = 0
 

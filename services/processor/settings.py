@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 import pricing
 from services.contracts.retention import Retention
 from services.contracts.topics import DEAD_LETTER, SPEND_SPIKES, USAGE_EVENTS
+from services.runtime.kafka_settings import KafkaSecuritySettings
 
 
-class ProcessorSettings(BaseSettings):
+class ProcessorSettings(KafkaSecuritySettings):
     """Read once by main."""
 
     model_config = SettingsConfigDict(env_prefix="SPENDSTREAM_", frozen=True)
