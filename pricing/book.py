@@ -1,7 +1,9 @@
 """Reads and checks price_book.yaml: all that is wrong with it is told at once, and a wrong book is no book."""
 
 import hashlib
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +11,8 @@ import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from pricing.book_entries import read_entry
+from pricing.book_neighbours import compare_neighbours
+from pricing.book_terms import read_terms
 from pricing.entries import END_OF_TIME_US, TIERS, Entry, ModelPrices, PrefixRule, PriceBook, ProviderPrices
 from pricing.nodes import NodeReader, Problem
 
@@ -69,7 +73,7 @@ def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
 
 
 def _read_book(reader: NodeReader, root: Node, digest: str) -> PriceBook:
-    values = reader.record(root, "book", ("version", "units", "providers"), ("provider_aliases",))
+    values = reader.record(root, "book", ("version", "units", "providers"), ("provider_aliases", "tenants"))
     version = reader.text(values["version"], "version") if "version" in values else None
     units: dict[str, Node] = reader.mapping(values["units"], "units") if "units" in values else {}
     for name, node in units.items():
@@ -81,7 +85,13 @@ def _read_book(reader: NodeReader, root: Node, digest: str) -> PriceBook:
     if "provider_aliases" in values:
         for node in reader.items(values["provider_aliases"], "provider_aliases"):
             _read_rule(reader, node, "provider_aliases", "provider", providers, aliases, [])
-    return PriceBook(f"{version}+{digest}", frozenset(units), providers, aliases)
+    terms = read_terms(reader, frozenset(units), values["tenants"], providers) if "tenants" in values else {}
+    entries = [
+        entry for provider in providers.values() for model in provider.models.values() for entry in model.entries
+    ]
+    entries += [term.entry for own in terms.values() for apt in own.values() for term in apt if term.entry]
+    regions = frozenset(region for entry in entries for region in entry.regions)
+    return PriceBook(f"{version}+{digest}", frozenset(units), providers, aliases, terms, regions)
 
 
 def _read_provider(reader: NodeReader, units: frozenset[str], name: str, node: Node) -> ProviderPrices:
@@ -114,20 +124,15 @@ def _read_model(
 
 
 def _half_open(reader: NodeReader, name: str, entries: list[tuple[Entry, Node]]) -> tuple[Entry, ...]:
-    """Close each entry where the next begins; one that says it lasts longer, or begins twice, overlaps."""
+    """Close each entry where the next begins, and look at each beside the one before it."""
     ordered = sorted(entries, key=lambda pair: pair[0].effective_from_us)
-    closed: list[Entry] = []
-    for position, (entry, node) in enumerate(ordered):
-        following = ordered[position + 1][0].effective_from_us if position + 1 < len(ordered) else END_OF_TIME_US
-        until = entry.effective_until_us
-        if following == entry.effective_from_us or (until != END_OF_TIME_US and until > following):
-            reader.complain(node, f"{name}.entries", "overlaps the entry after it")
-        closed.append(
-            Entry(
-                entry.entry_id, entry.effective_from_us, min(until, following), entry.plans, entry.source, entry.checked
-            )
-        )
-    return tuple(closed)
+    for (before, before_node), (after, after_node) in pairwise(ordered):
+        compare_neighbours(reader, f"{name}.entries", (before, before_node), (after, after_node))
+    ends = [entry.effective_from_us for entry, _ in ordered[1:]] + [END_OF_TIME_US]
+    return tuple(
+        replace(entry, effective_until_us=min(entry.effective_until_us, end))
+        for (entry, _), end in zip(ordered, ends, strict=False)
+    )
 
 
 def _read_rule(

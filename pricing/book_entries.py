@@ -1,11 +1,12 @@
 """Reads one dated entry of the price book: prices by class, bands, units, service tiers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pricing.entries import (
     ANY_SERVICE_TIER,
@@ -26,21 +27,36 @@ from pricing.usage import USAGE_CLASS_INDEX
 _UNIT_PRICE_MAX_PICO_USD: Final = 10**15
 _MULTIPLIER_MAX: Final = 100
 _PRICED_BY: Final = ("prices", "units", "long_context")
+_PLAN_KEYS: Final = (*_PRICED_BY, "windows", "service_tiers", "regions")
+EXCUSES: Final = ("gap", "jump", "dropped")
+"""Why an entry may leave a gap after it, differ tenfold from the one before, or lack a class that one had."""
+# What remains of a price that passed through a binary float: 2.499999, 0.150001.
+_FLOAT_NOISE: Final = re.compile(r"[1-9]\d*(0{3,}[1-9]|9{4,}\d?)")
 
 
 def read_entry(
     reader: NodeReader, units: frozenset[str], name: str, node: Node, inherited: Mapping[str, Node | None]
 ) -> Entry | None:
     """The entry, or None where its date can't be read. Its end is the one it states; the caller sees what follows."""
-    key = f"{name}.entries"
-    optional = ("effective_until", "source", "checked", "service_tiers", "windows", *_PRICED_BY)
-    values = reader.record(node, key, ("effective_from",), optional)
-    start = reader.instant_us(values["effective_from"], f"{key}.effective_from") if "effective_from" in values else None
-    end = (
-        reader.instant_us(values["effective_until"], f"{key}.effective_until") if "effective_until" in values else None
-    )
-    if start is not None and end is not None and end <= start:
-        reader.complain(node, f"{key}.effective_until", "is not after effective_from")
+    optional = ("effective_until", "source", "checked", *_PLAN_KEYS, *EXCUSES)
+    values = reader.record(node, f"{name}.entries", ("effective_from",), optional)
+    for excuse in EXCUSES:
+        if excuse in values:
+            reader.text(values[excuse], f"{name}.entries.{excuse}")
+    return read_entry_values(reader, units, f"{name}.entries", name, (node, values), inherited)
+
+
+def read_entry_values(
+    reader: NodeReader,
+    units: frozenset[str],
+    key: str,
+    name: str,
+    found: tuple[Node, Mapping[str, Node]],
+    inherited: Mapping[str, Node | None],
+) -> Entry | None:
+    """The entry from a record already taken apart; keys that are not an entry's are the caller's."""
+    node, values = found
+    start, end = read_span(reader, node, values, key)
     source, checked = (values.get(k) or inherited.get(k) for k in ("source", "checked"))
     source_text = reader.text(source, f"{key}.source") if source is not None else None
     if source_text is not None and not source_text.startswith("https://"):
@@ -48,17 +64,91 @@ def read_entry(
     if checked is not None:
         reader.instant_us(checked, f"{key}.checked")
     base = _read_plan(reader, units, key, node, values, None)
-    if "windows" in values:
-        base = _read_windows(reader, units, f"{key}.windows", values["windows"], base)
-    plans = {"standard": base}
-    if "service_tiers" in values:
-        for tier, tier_node in reader.mapping(values["service_tiers"], f"{key}.service_tiers").items():
-            plans[tier] = _read_service_tier(reader, units, f"{key}.service_tiers.{tier}", tier, tier_node, base)
+    plans = _read_plans(reader, units, key, values, base, {})
+    regions = _read_regions(reader, units, f"{key}.regions", values, base, plans) if "regions" in values else {}
     if start is None:
         return None
     entry_id = f"{name}@{values['effective_from'].value}"
     checked_text = checked.value if isinstance(checked, ScalarNode) else ""
-    return Entry(entry_id, start, END_OF_TIME_US if end is None else end, plans, source_text or "", checked_text)
+    until = END_OF_TIME_US if end is None else end
+    return Entry(entry_id, start, until, plans, source_text or "", checked_text, regions)
+
+
+def read_span(reader: NodeReader, node: Node, values: Mapping[str, Node], key: str) -> tuple[int | None, int | None]:
+    """`effective_from` and `effective_until` in epoch microseconds; None where missing or wrong."""
+    start, end = (
+        reader.instant_us(values[name], f"{key}.{name}") if name in values else None
+        for name in ("effective_from", "effective_until")
+    )
+    if start is not None and end is not None and end <= start:
+        reader.complain(node, f"{key}.effective_until", "is not after effective_from")
+    return start, end
+
+
+def _read_plans(
+    reader: NodeReader,
+    units: frozenset[str],
+    key: str,
+    values: Mapping[str, Node],
+    base: Plan,
+    inherited_tiers: Mapping[str, Node],
+) -> dict[str, Plan]:
+    """The plan of each service tier; tiers not given here are taken over from `inherited_tiers`."""
+    if "windows" in values:
+        base = _read_windows(reader, units, f"{key}.windows", values["windows"], base)
+    plans = {"standard": base}
+    given = reader.mapping(values["service_tiers"], f"{key}.service_tiers") if "service_tiers" in values else {}
+    for tier, node in {**inherited_tiers, **given}.items():
+        plans[tier] = _read_service_tier(reader, units, f"{key}.service_tiers.{tier}", tier, node, base)
+    return plans
+
+
+def _read_regions(
+    reader: NodeReader,
+    units: frozenset[str],
+    key: str,
+    values: Mapping[str, Node],
+    base: Plan,
+    plans: Mapping[str, Plan],
+) -> dict[str, Mapping[str, Plan]]:
+    """By region: the entry's plans multiplied, or prices of its own. A service tier that is a multiplier applies to
+    those too; one with prices of its own must be given again."""
+    tiers = reader.mapping(values["service_tiers"], key) if "service_tiers" in values else {}
+    regions: dict[str, Mapping[str, Plan]] = {}
+    for node in reader.items(values["regions"], key):
+        own = reader.record(node, key, ("match",), ("multiplier", *_PLAN_KEYS[:-1]))
+        names = _read_region_names(reader, own, key, regions)
+        if "multiplier" in own:
+            if len(own) > 2:
+                reader.complain(node, key, "has a multiplier, so no prices")
+            multiplier = read_multiplier(reader, own["multiplier"], f"{key}.multiplier")
+            found: Mapping[str, Plan] = {tier: plan.times(multiplier) for tier, plan in plans.items()}
+        else:
+            here = _read_plan(reader, units, key, node, own, base)
+            again = reader.mapping(own["service_tiers"], key) if "service_tiers" in own else {}
+            multiplied = {tier: tier_node for tier, tier_node in tiers.items() if _is_multiplier(tier_node)}
+            for tier in sorted(set(tiers) - set(multiplied) - set(again)):
+                reader.complain(
+                    node, f"{key}.service_tiers.{tier}", "is missing: it has prices of its own in the entry"
+                )
+            found = _read_plans(reader, units, key, own, here, multiplied)
+        regions |= dict.fromkeys(names, found)
+    return regions
+
+
+def _is_multiplier(node: Node) -> bool:
+    return isinstance(node, MappingNode) and any(name.value == "multiplier" for name, _ in node.value)
+
+
+def _read_region_names(reader: NodeReader, own: Mapping[str, Node], key: str, known: Mapping[str, object]) -> list[str]:
+    """Names as events give them, whole."""
+    match = own.get("match")
+    nodes = [] if match is None else (list(match.value) if isinstance(match, SequenceNode) else [match])
+    names = [name for node in nodes if (name := reader.text(node, f"{key}.match"))]
+    for name in names:
+        if name in known or names.count(name) > 1:
+            reader.complain(nodes[0], f"{key}.match", f"region {name!r} is given twice")
+    return names
 
 
 def _read_service_tier(reader: NodeReader, units: frozenset[str], key: str, tier: str, node: Node, base: Plan) -> Plan:
@@ -88,10 +178,11 @@ def _read_variant(
         return _read_plan(reader, units, key, node, values, base)
     if len(values) > 1:
         reader.complain(node, key, "has a multiplier, so no prices")
-    return base.times(_read_multiplier(reader, values["multiplier"], f"{key}.multiplier"))
+    return base.times(read_multiplier(reader, values["multiplier"], f"{key}.multiplier"))
 
 
-def _read_multiplier(reader: NodeReader, node: Node, key: str) -> Fraction:
+def read_multiplier(reader: NodeReader, node: Node, key: str) -> Fraction:
+    """A quoted decimal from 0 to 100; 1 stands in for one that was complained about."""
     text = reader.quoted(node, key)
     if text is None:
         return Fraction(1)
@@ -175,6 +266,8 @@ def _read_price(reader: NodeReader, node: Node, key: str) -> int:
     except ValueError as error:
         reader.complain(node, key, str(error))
         return 0
+    if "." in text and len(text.partition(".")[2]) == 6 and _FLOAT_NOISE.fullmatch(text.replace(".", "").lstrip("0")):
+        reader.complain(node, key, f"{text} looks like the noise of a binary float: give it as the vendor prints it")
     if price > PRICE_MAX_PICO_USD:
         reader.complain(node, key, f"{text} USD per million tokens is beyond what a token can cost")
     return price

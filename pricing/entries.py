@@ -1,9 +1,10 @@
 """What the price book holds once it is read: providers, models, dated entries, and the plans they bill by."""
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from pricing.usage import USAGE_CLASS_INDEX
@@ -62,11 +63,15 @@ class Plan:
         minute = (occurred_at_us // MINUTE_US + EPOCH_MINUTE_OF_WEEK) % MINUTES_OF_WEEK
         return next((window.plan for window in self.windows if window.holds(minute)), self)
 
-    def times(self, multiplier: Fraction) -> "Plan":
-        """This plan with its token prices multiplied, in every window."""
+    def times(self, multiplier: Fraction, *, units: bool = False) -> "Plan":
+        """This plan with its token prices multiplied, in every window; unit prices too where `units`, which then must
+        stay whole numbers."""
         product = multiplier * Fraction(self.numerator, self.denominator)
-        windows = tuple(Window(window.minutes, window.plan.times(multiplier)) for window in self.windows)
-        return Plan(self.bands, self.unit_prices, product.numerator, product.denominator, windows)
+        windows = tuple(Window(window.minutes, window.plan.times(multiplier, units=units)) for window in self.windows)
+        unit_prices = self.unit_prices
+        if units:
+            unit_prices = {name: int(price * multiplier) for name, price in unit_prices.items()}
+        return Plan(self.bands, unit_prices, product.numerator, product.denominator, windows)
 
     def band(self, prompt_tokens: int) -> Band:
         """The band a request falls into: bands ascend and the first takes everything."""
@@ -87,10 +92,29 @@ class Entry:
     plans: Mapping[str, Plan]
     source: str
     checked: str
+    regions: Mapping[str, Mapping[str, Plan]] = field(default_factory=dict)
 
-    def plan(self, service_tier: str) -> Plan | None:
-        """The plan of a service tier ("" is standard); None where the book has no price for it."""
-        return self.plans.get(service_tier or "standard") or self.plans.get(ANY_SERVICE_TIER)
+    def plan(self, service_tier: str, region: str = "") -> Plan | None:
+        """The plan of a service tier ("" is standard), in a region if that has prices of its own; None where the book
+        has no price for it."""
+        plans = self.regions.get(region, self.plans) if self.regions else self.plans
+        return plans.get(service_tier or "standard") or plans.get(ANY_SERVICE_TIER)
+
+    def every_plan(self) -> Iterator[Plan]:
+        """All plans, those of regions and windows among them."""
+        for plans in (self.plans, *self.regions.values()):
+            for plan in plans.values():
+                yield plan
+                yield from (window.plan for window in plan.windows)
+
+    def times(self, multiplier: Fraction, entry_id: str) -> "Entry":
+        """This entry with all its prices multiplied, under another id."""
+
+        def multiplied(plans: Mapping[str, Plan]) -> dict[str, Plan]:
+            return {tier: plan.times(multiplier, units=True) for tier, plan in plans.items()}
+
+        regions = {region: multiplied(plans) for region, plans in self.regions.items()}
+        return replace(self, entry_id=entry_id, plans=multiplied(self.plans), regions=regions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +144,23 @@ class PrefixRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """What one tenant pays for a model, or for all of a provider's (`model` "*"): a multiplier on the list's prices, or
+    an entry of its own. In force from `effective_from_us` up to but not including `effective_until_us`."""
+
+    term_id: str
+    model: str
+    effective_from_us: int
+    effective_until_us: int
+    multiplier: Fraction | None
+    entry: Entry | None
+
+    def holds(self, moment_us: int) -> bool:
+        """Whether it is in force at a moment."""
+        return self.effective_from_us <= moment_us < self.effective_until_us
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderPrices:
     """A vendor's models and the rules that lead other names to them."""
 
@@ -128,11 +169,16 @@ class ProviderPrices:
     exact_rules: Mapping[str, str]
     prefix_rules: tuple[PrefixRule, ...]
 
-    def find(self, model: str) -> ModelPrices | None:
-        """The model by its exact name, else by an exact rule, else by the first prefix rule that fits."""
+    def model_name(self, model: str) -> str | None:
+        """The model's own name by its exact name, else by an exact rule, else by the first prefix rule that fits."""
         name = model if model in self.models else self.exact_rules.get(model)
         if name is None:
             name = next((rule.model for rule in self.prefix_rules if model.startswith(rule.prefix)), None)
+        return name
+
+    def find(self, model: str) -> ModelPrices | None:
+        """The model that a name means."""
+        name = self.model_name(model)
         return None if name is None else self.models[name]
 
 
@@ -144,15 +190,47 @@ class PriceBook:
     unit_names: frozenset[str]
     providers: Mapping[str, ProviderPrices]
     provider_aliases: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Mapping[str, tuple[Term, ...]]] = field(default_factory=dict)
+    """By tenant and provider; only tenants that pay anything but the list price are here."""
+    regions: frozenset[str] = frozenset()
+    """Every region that some entry has prices for; any other makes no difference."""
+    _own: dict[tuple[str, str, str], ModelPrices] = field(default_factory=dict)
 
     def provider(self, name: str) -> ProviderPrices | None:
         """The vendor by its name or by an alias the book declares."""
         return self.providers.get(self.provider_aliases.get(name, name))
 
-    def find(self, provider: str, model: str) -> ModelPrices | None:
-        """The model's prices, or None where the book knows no such provider or model."""
+    def find(self, provider: str, model: str, tenant: str = "") -> ModelPrices | None:
+        """The model's prices, a tenant's own where it has terms; None where the book has no such model."""
         found = self.provider(provider)
-        return None if found is None else found.find(model)
+        if found is None or not tenant or tenant not in self.terms:
+            return None if found is None else found.find(model)
+        name, terms = found.model_name(model), self.terms[tenant].get(found.name, ())
+        if name is None or not terms:
+            return None if name is None else found.models[name]
+        key = (tenant, found.name, name)
+        if key not in self._own:
+            self._own[key] = tenant_prices(found.models[name], name, terms)
+        return self._own[key]
+
+
+def tenant_prices(model: ModelPrices, name: str, terms: tuple[Term, ...]) -> ModelPrices:
+    """The model's entries as one tenant pays them. A term for the model goes before one for all; they don't add up."""
+    apt = [*(term for term in terms if term.model == name), *(term for term in terms if term.model == "*")]
+    edges = {edge for term in apt for edge in (term.effective_from_us, term.effective_until_us)}
+    edges |= {edge for entry in model.entries for edge in (entry.effective_from_us, entry.effective_until_us)}
+    moments = sorted(edges)
+    entries = []
+    for start, end in pairwise(moments):
+        entry = model.entry_at(start)
+        term = next((term for term in apt if term.holds(start)), None)
+        if term is not None and term.entry is not None:
+            entry = term.entry
+        elif term is not None and term.multiplier is not None and entry is not None:
+            entry = entry.times(term.multiplier, f"{entry.entry_id} {term.term_id}")
+        if entry is not None:
+            entries.append(replace(entry, effective_from_us=start, effective_until_us=end))
+    return ModelPrices(model.name, model.tier, tuple(entries), tuple(entry.effective_from_us for entry in entries))
 
 
 def price_vector(prices: Mapping[str, int]) -> tuple[int | None, ...]:

@@ -45,26 +45,29 @@ def price_event(
     service_tier: str = "",
     cache_hit: bool = False,
     units: Mapping[str, int] | None = None,
+    region: str = "",
+    tenant: str = "",
 ) -> PriceResult:
     """Price one event with the entry in force at `occurred_at_us` (epoch microseconds, UTC).
 
     `usage` counts tokens by usage class, `units` other things by name. A cache hit (answered from a response cache)
     costs nothing and shows what it would have cost as saved; without a price it is unpriced like any other event.
+    A region or tenant that the book says nothing about pays the list price.
     Raises PriceOverflowError past the limits of money.py and usage.py, UsageCountError on a bad count or class.
     """
-    found = book.find(provider, model)
+    found = book.find(provider, model, tenant)
     if found is None:
         check_counts(usage, units or _NO_UNITS)
         known = book.provider(provider) is not None
         return _unpriced(f"no model {model!r} of {provider!r}" if known else f"no provider {provider!r}", "", "")
-    return _price_known(found, usage, occurred_at_us, service_tier, cache_hit, units or _NO_UNITS)
+    return _price_known(found, usage, occurred_at_us, (service_tier, region), cache_hit, units or _NO_UNITS)
 
 
 def _price_known(
     model: ModelPrices,
     usage: Mapping[str, int],
     occurred_at_us: int,
-    service_tier: str,
+    tier_and_region: tuple[str, str],
     cache_hit: bool,
     units: Mapping[str, int],
 ) -> PriceResult:
@@ -72,10 +75,10 @@ def _price_known(
     if entry is None:
         check_counts(usage, units)
         return _unpriced("no entry in force at that time", "", model.tier)
-    plan = entry.plan(service_tier)
+    plan = entry.plan(*tier_and_region)
     if plan is None:
         check_counts(usage, units)
-        return _unpriced(f"no price for service tier {service_tier!r}", entry.entry_id, model.tier)
+        return _unpriced(f"no price for service tier {tier_and_region[0]!r}", entry.entry_id, model.tier)
     bill = bill_plan(plan.at(occurred_at_us), usage, units)
     if bill.unpriced_reason:
         return _unpriced(bill.unpriced_reason, entry.entry_id, model.tier)

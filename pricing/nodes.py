@@ -105,8 +105,12 @@ class NodeReader:
             if not _DATE.fullmatch(value):
                 raise ValueError
             moment = datetime.fromisoformat(value)
+            if not 2010 <= moment.year <= 2100:
+                raise ValueError
         except ValueError:
-            self.complain(node, key, f"{value!r} is not a date (2026-01-31) or an instant (2026-01-31T16:00:00Z)")
+            self.complain(
+                node, key, f"{value!r} is not a date (2026-01-31) or an instant (2026-01-31T16:00:00Z) of this century"
+            )
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (moment - _EPOCH) // timedelta(microseconds=1)

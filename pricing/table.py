@@ -17,8 +17,9 @@ from pricing.usage import USAGE_CLASSES
 
 Int64s: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
-PriceKey: TypeAlias = tuple[str, str, str]
-"""(provider, model, service tier): what decides a price besides time and counts."""
+PriceKey: TypeAlias = tuple[str, str, str] | tuple[str, str, str, str, str]
+"""What decides a price besides time and counts: (provider, model, service tier), and where the book makes a difference
+by them region and tenant."""
 
 TIER_CODES: tuple[str, ...] = ("", *TIERS)
 _NEVER = 2**63 - 1
@@ -67,9 +68,9 @@ class _Slot:
 @lru_cache(maxsize=64)
 def price_table(book: PriceBook, keys: tuple[PriceKey, ...]) -> PriceTable:
     """Compile the keys' entries. Cached: a stream asks for the same few keys again and again."""
-    models = [book.find(provider, model) for provider, model, _ in keys]
+    models = [book.find(key[0], key[1], key[4] if len(key) == 5 else "") for key in keys]
     boundaries = sorted({moment for model in models if model for moment in _moments(model)})
-    slots, codes = _place_slots(models, [key[2] for key in keys], boundaries)
+    slots, codes = _place_slots(models, [(key[2], key[3] if len(key) == 5 else "") for key in keys], boundaries)
     week_boundaries, week_slots = _place_windows(slots)
     widest = max((len(slot.plan.bands) for slot in slots if slot.plan), default=1)
     thresholds = np.full((len(slots), widest - 1), _NEVER, dtype=np.int64)
@@ -106,12 +107,12 @@ def _moments(model: ModelPrices) -> set[int]:
 
 
 def _place_slots(
-    models: Sequence[ModelPrices | None], service_tiers: Sequence[str], boundaries: Sequence[int]
+    models: Sequence[ModelPrices | None], tiers_and_regions: Sequence[tuple[str, str]], boundaries: Sequence[int]
 ) -> tuple[list[_Slot], Int64s]:
     """The slots, and the (K, B + 1) code of the slot that holds for each key between boundaries."""
     slots, codes = [_Slot(None, "", "")], np.zeros((len(models), len(boundaries) + 1), dtype=np.int64)
     known: dict[tuple[int, str], int] = {}
-    for row, (model, service_tier) in enumerate(zip(models, service_tiers, strict=True)):
+    for row, (model, tier_and_region) in enumerate(zip(models, tiers_and_regions, strict=True)):
         if model is None:
             continue
         for column, moment in enumerate([min([0, *boundaries]) - 1, *boundaries]):
@@ -119,7 +120,7 @@ def _place_slots(
             identity = (row, entry.entry_id if entry else "")
             if identity not in known:
                 known[identity] = len(slots)
-                plan = entry.plan(service_tier) if entry else None
+                plan = entry.plan(*tier_and_region) if entry else None
                 slots.append(_Slot(plan, identity[1], model.tier))
             codes[row, column] = known[identity]
     return slots, codes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pricing.columns import PricedColumns, UsageColumns, price_columns
 from pricing.entries import PriceBook
 from pricing.money import PriceOverflowError
+from pricing.table import PriceKey
 from pricing.usage import COMPLETION_CLASSES, PROMPT_CLASSES, USAGE_CLASSES
 from services.contracts.errors import Reason
 from services.contracts.limits import LATE_SECONDS
@@ -118,17 +119,33 @@ def price_table_rows(
     columns: Mapping[str, pa.ChunkedArray], units: Mapping[int, Mapping[str, int]], book: PriceBook
 ) -> PricedColumns:
     """Prices rows given as storage columns, `units` by row number. Raises as price_columns does."""
-    codes, keys = distinct_keys([columns[name] for name in ("provider", "model", "service_tier")])
+    codes, keys = _price_keys(columns, book)
     usage = UsageColumns(
         n=len(codes),
         counts={name: _numpy(columns[name]) for name in USAGE_CLASSES},
         key_codes=codes,
-        keys=[(str(p), str(m), str(t)) for p, m, t in keys],
+        keys=keys,
         occurred_at_us=_numpy(columns["occurred_at"]),
         cache_hit=np.asarray(columns["cache_hit"], dtype=bool),
         units=units,
     )
     return price_columns(book, usage)
+
+
+def _price_keys(columns: Mapping[str, pa.ChunkedArray], book: PriceBook) -> tuple[NDArray[np.int64], list[PriceKey]]:
+    """Each row's price key. Region and tenant count only where the book makes a difference by them, for few keys."""
+    parts = [columns[name] for name in ("provider", "model", "service_tier")]
+    if not book.regions and not book.terms:
+        codes, keys = distinct_keys(parts)
+        return codes, [(str(p), str(m), str(t)) for p, m, t in keys]
+    parts += [_known(columns["region"], book.regions), _known(columns["tenant_id"], book.terms)]
+    codes, keys = distinct_keys(parts)
+    return codes, [(str(p), str(m), str(t), str(r), str(n)) for p, m, t, r, n in keys]
+
+
+def _known(column: pa.ChunkedArray, names: Collection[str]) -> pa.ChunkedArray:
+    """The column with '' for whatever the book does not name."""
+    return pc.if_else(pc.is_in(column, pa.array(sorted(names), pa.string())), column, "")
 
 
 def distinct_keys(columns: list[pa.ChunkedArray]) -> tuple[NDArray[np.int64], list[tuple[object, ...]]]:

@@ -1,6 +1,7 @@
 """Random price books as plain data, and random events for them. JSON is YAML, so the data is the book's text too."""
 
 import json
+import re
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
@@ -27,6 +28,9 @@ MOMENTS_US = [
     *(MONDAY_US + step * HALF_HOUR_US for step in range(-6, 7)),
 ]
 HOURS = ("00:00", "00:30", "01:00", "12:00", "22:30", "23:00", "23:30")
+REGIONS = ("eu", "us", "mars")
+TENANTS = ("acme", "globex")
+_NOISE = re.compile(r"[1-9]\d*(0{3,}[1-9]|9{4,}\d?)")
 MULTIPLIERS = ("0.5", "0.5", "0.25", "1.5", "0.000001", "0", "2")
 COUNTS = (0, 1, 2, 3, 9, 10, 11, 99, 100, 101)
 Data: TypeAlias = dict[str, Any]
@@ -34,9 +38,10 @@ Data: TypeAlias = dict[str, Any]
 
 def decimals(places: int, most: int) -> st.SearchStrategy[str]:
     """Plain decimal strings from 0 to `most` with up to so many places."""
-    return st.integers(0, most * 10**places).map(
+    texts = st.integers(0, most * 10**places).map(
         lambda n: f"{n // 10**places}.{n % 10**places:0{places}d}" if places else str(n)
     )
+    return texts.filter(lambda text: not _NOISE.fullmatch(text.replace(".", "").lstrip("0")))
 
 
 @st.composite
@@ -95,7 +100,36 @@ def entries(draw: st.DrawFn, start: str, bands: bool, dear: bool) -> Data:
             tiers[tier] = {"multiplier": draw(st.sampled_from(MULTIPLIERS) | decimals(6, 3))}
     if tiers:
         entry["service_tiers"] = tiers
-    return {"effective_from": start, **entry}
+    regions = [
+        draw(region_prices(name, classes, tiers, bands, dear)) for name in draw(st.sets(st.sampled_from(REGIONS)))
+    ]
+    if regions:
+        entry["regions"] = regions
+    return {"effective_from": start, "jump": "random", "dropped": "random", **entry}
+
+
+@st.composite
+def region_prices(draw: st.DrawFn, name: str, classes: tuple[str, ...], tiers: Data, bands: bool, dear: bool) -> Data:
+    """A multiplier, or prices of its own; with these, service tiers that have prices of their own come again."""
+    if not classes or draw(st.booleans()):
+        return {"match": [name], "multiplier": draw(st.sampled_from(MULTIPLIERS))}
+    region = {"match": [name], **draw(plans(classes, bands, dear))}
+    again = {tier: draw(plans(classes, bands, dear)) for tier, node in tiers.items() if "multiplier" not in node}
+    return region | ({"service_tiers": again} if again else {})
+
+
+@st.composite
+def tenant_terms(draw: st.DrawFn, models: Data) -> list[Data]:
+    """Discounts on all models or one, and prices of their own, from different days."""
+    terms = []
+    for model in draw(st.sets(st.sampled_from(("*", *sorted(models))))):
+        for start in sorted(draw(st.sets(st.sampled_from(DATES), min_size=1, max_size=2))):
+            term = {"provider": "vendor", "model": model, "effective_from": start, "reason": "random"}
+            if model == "*" or draw(st.booleans()):
+                terms.append(term | {"multiplier": draw(st.sampled_from(MULTIPLIERS))})
+            else:
+                terms.append(term | draw(plans(CLASSES[:6], True, False)))
+    return terms
 
 
 @st.composite
@@ -109,7 +143,9 @@ def books(draw: st.DrawFn, bands: bool = True, dear: bool = False) -> Data:
             "entries": [draw(entries(start, bands, dear)) for start in sorted(starts)],
         }
     vendor = {"source": "https://example.com/prices", "checked": "2026-11-22", "models": models}
-    return {"version": "random", "units": dict.fromkeys(UNITS, "a unit"), "providers": {"vendor": vendor}}
+    book: Data = {"version": "random", "units": dict.fromkeys(UNITS, "a unit"), "providers": {"vendor": vendor}}
+    tenants = {name: found for name in draw(st.sets(st.sampled_from(TENANTS))) if (found := draw(tenant_terms(models)))}
+    return book | ({"tenants": tenants} if tenants else {})
 
 
 def book_text(book: Data) -> str:
@@ -132,5 +168,7 @@ def events(draw: st.DrawFn, most: int = 5000) -> Data:
         "occurred_at_us": draw(st.sampled_from(MOMENTS_US) | st.integers(0, 2 * 10**15)),
         "service_tier": draw(st.sampled_from(("", "standard", "batch", "flex", "priority", "scale"))),
         "cache_hit": draw(st.booleans()),
+        "region": draw(st.sampled_from(("", *REGIONS, "nowhere"))),
+        "tenant": draw(st.sampled_from(("", *TENANTS, "nobody"))),
         "units": draw(st.dictionaries(st.sampled_from((*UNITS, "unheard_of")), st.integers(0, 9), max_size=2)),
     }

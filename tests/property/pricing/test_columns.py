@@ -12,12 +12,15 @@ from pricing.columns import PricedColumns, UsageColumns, price_columns
 from pricing.entries import PriceBook
 from pricing.kernel import PriceResult, price_event
 from pricing.money import PriceOverflowError
+from pricing.table import PriceKey
 from tests.property.pricing.random_books import CLASSES, Data, book_text, books, events
 
 
 def columns_of(rows: list[Data]) -> UsageColumns:
-    keys = list(dict.fromkeys((row["provider"], row["model"], row["service_tier"]) for row in rows))
-    codes = [keys.index((row["provider"], row["model"], row["service_tier"])) for row in rows]
+    names = ("provider", "model", "service_tier", "region", "tenant")
+    each: list[PriceKey] = [tuple(row[name] for name in names) for row in rows]
+    keys = list(dict.fromkeys(each))
+    codes = [keys.index(key) for key in each]
     return UsageColumns(
         n=len(rows),
         counts={name: np.array([row["usage"].get(name, 0) for row in rows], dtype=np.int64) for name in CLASSES},

@@ -16,28 +16,49 @@ AT_US = 1_790_000_000_000_000
 PICO = Decimal("0.000000000001")
 
 
-def oracle_plan(book: Data, event: Data) -> tuple[Data, Decimal] | None:
-    """What bills the event: the raw price data and the multiplier; None where there is nothing."""
-    model = book["providers"].get(event["provider"], {"models": {}})["models"].get(event["model"])
-    begun = [
-        entry
-        for entry in (model["entries"] if model else [])
-        if begins(entry["effective_from"]) * 1_000_000 <= event["occurred_at_us"]
-    ]
-    if not begun:
+def oracle_plan(book: Data, event: Data) -> tuple[Data, Decimal, Decimal] | None:
+    """What bills the event: the raw price data, the multiplier of tokens and that of units; None without a price."""
+    entry, discount = oracle_entry(book, event)
+    if entry is None:
         return None
-    entry = begun[-1]
-    tiers = {"standard": {"multiplier": "1"}, "": {"multiplier": "1"}, **entry.get("service_tiers", {})}
+    tiers, factor = entry.get("service_tiers", {}), discount
+    for region in entry.get("regions", []):
+        if event["region"] in region["match"] and "multiplier" in region:
+            factor *= Decimal(region["multiplier"])
+        elif event["region"] in region["match"]:
+            tiers = {name: tier for name, tier in tiers.items() if "multiplier" in tier}
+            tiers |= region.get("service_tiers", {})
+            entry = {"units": entry.get("units", {}), **region}
+    tiers = {"standard": {"multiplier": "1"}, "": {"multiplier": "1"}, **tiers}
     tier = tiers.get(event["service_tier"], tiers.get("*"))
     if tier is None:
         return None
     if "multiplier" not in tier:
-        return {"units": entry.get("units", {}), **tier}, Decimal(1)
+        return {"units": entry.get("units", {}), **tier}, factor, discount
     for window in entry.get("windows", []):
         if inside(window, event["occurred_at_us"]):
             prices = entry if "multiplier" in window else {"units": entry.get("units", {}), **window}
-            return prices, Decimal(window.get("multiplier", 1)) * Decimal(tier["multiplier"])
-    return entry, Decimal(tier["multiplier"])
+            return prices, Decimal(window.get("multiplier", 1)) * Decimal(tier["multiplier"]) * factor, discount
+    return entry, Decimal(tier["multiplier"]) * factor, discount
+
+
+def oracle_entry(book: Data, event: Data) -> tuple[Data | None, Decimal]:
+    """The entry in force, the tenant's own if it has one, and the tenant's discount on it."""
+    model = book["providers"].get(event["provider"], {"models": {}})["models"].get(event["model"])
+    entry = in_force(model["entries"] if model else [], event)
+    terms = [term for term in book.get("tenants", {}).get(event["tenant"], []) if model]
+    for name in (event["model"], "*"):
+        term = in_force([term for term in terms if term["model"] == name], event)
+        if term is not None and "multiplier" not in term:
+            return term, Decimal(1)
+        if term is not None:
+            return entry, Decimal(term["multiplier"])
+    return entry, Decimal(1)
+
+
+def in_force(dated: list[Data], event: Data) -> Data | None:
+    begun = [one for one in dated if begins(one["effective_from"]) * 1_000_000 <= event["occurred_at_us"]]
+    return max(begun, key=lambda one: begins(one["effective_from"]), default=None)
 
 
 def inside(window: Data, occurred_at_us: int) -> bool:
@@ -65,7 +86,7 @@ def oracle_cost_usd(book: Data, event: Data) -> Decimal | None:
     found = oracle_plan(book, event)
     if found is None:
         return None
-    plan, multiplier = found
+    plan, multiplier, discount = found
     prompt = sum(count for name, count in event["usage"].items() if name in PROMPT)
     table = plan.get("prices", {})
     for band in plan.get("long_context", []):
@@ -81,7 +102,7 @@ def oracle_cost_usd(book: Data, event: Data) -> Decimal | None:
     for name, count in event["units"].items():
         if count and name not in plan.get("units", {}):
             return None
-        total += count * Decimal(plan.get("units", {}).get(name, 0))
+        total += count * Decimal(plan.get("units", {}).get(name, 0)) * discount
     return total
 
 

@@ -77,7 +77,61 @@ WRONG = {
     "a rule that is never reached": ('match: "big-mini-*"', 'match: "big-*"', "is never reached"),
     "a wildcard in the middle": ('match: "big-mini-*"', 'match: "big-*-x"', "may end in a single *"),
     "a provider alias by prefix": ("match: [azure]", 'match: ["azure*"]', "may end in a single *"),
-    "no entries": (LAST_ENTRIES, "entries: []", "must be a list with something in it"),
+    "a gap without a word": (
+        '            gap: "withdrawn for half a year"\n',
+        "",
+        "entries.gap: no price until the next",
+    ),
+    "a class that is gone": (
+        '"10", output_text: "30"}',
+        '"10", output_text: "30", input_audio: "9"}',
+        "had a price in the",
+    ),
+    "ten times the entry before": (
+        '{input_uncached: "10", output',
+        '{input_uncached: "0.25", output',
+        "is 10 times off",
+    ),
+    "a tenth of the entry before": (
+        '{input_uncached: "10", output',
+        '{input_uncached: "25", output',
+        "is 10 times off",
+    ),
+    "float noise above": ('"0.15"', '"0.150001"', "noise of a binary float"),
+    "float noise below": ('"0.15"', '"2.499999"', "noise of a binary float"),
+    "a date of another century": (SECOND_ENTRY, "2206-01-01", "is not a date"),
+    "a region given twice": ("match: us-gov", "match: eu", "region 'eu' is given twice"),
+    "a region without a class": (
+        'prices: {input_uncached: "3", cache_read: "1.5",',
+        'prices: {input_uncached: "3",',
+        "cache_read: is",
+    ),
+    "a region that lacks a service tier with prices of its own": (
+        "                service_tiers:\n                  priority: {prices:",
+        "                # {",
+        "regions.service_tiers.priority: is missing: it has prices of its own",
+    ),
+    "a region with a multiplier and prices": (
+        '[eu, eu-west-1], multiplier: "1.1"',
+        '[eu, eu-west-1], multiplier: "1.1", prices: {input_uncached: "1"}',
+        "has a multiplier, so no prices",
+    ),
+    "terms for an unknown provider": (
+        "- {provider: openai",
+        "- {provider: opnai",
+        "tenants.acme.provider: 'opnai' is not",
+    ),
+    "terms for an unknown model": (
+        "      model: small\n",
+        "      model: smal\n",
+        "tenants.acme.model: 'smal' is not one of",
+    ),
+    "terms without a reason": (', reason: "contract 7"', "", "tenants.acme.reason: is missing"),
+    "terms without a date": ("      effective_from: 2026-03-01\n", "", "tenants.acme.effective_from: is missing"),
+    "terms with neither prices nor multiplier": ('multiplier: "0.9", ', "", "prices nothing"),
+    "prices for all models": ('multiplier: "0.9"', 'prices: {input_uncached: "1"}', "prices of its own need a model"),
+    "a discount that makes a unit inexact": ('{usd: "10.00", per: 1000}', '"0.000000000001"', "inexact: web_searches"),
+    "no entries": (LAST_ENTRIES, "entries: []\n", "must be a list with something in it"),
 }
 
 
@@ -101,9 +155,9 @@ def test_all_errors_are_told_at_once_each_with_its_line() -> None:
     with pytest.raises(PriceBookError) as error:
         read_book(text, Path("book.yaml"))
     assert str(error.value).splitlines() == [
-        "book.yaml:16: openai/big.tier: 'golden' is not one of cheap, standard, premium",
-        "book.yaml:20: openai/big.entries.prices.input_uncached: not a plain decimal number: 'ten'",
-        "book.yaml:34: openai/small.entries.prices.input_uncached: must be a quoted decimal string, not 0.15",
+        "book.yaml:25: openai/big.tier: 'golden' is not one of cheap, standard, premium",
+        "book.yaml:30: openai/big.entries.prices.input_uncached: not a plain decimal number: 'ten'",
+        "book.yaml:50: openai/small.entries.prices.input_uncached: must be a quoted decimal string, not 0.15",
     ]
 
 

@@ -18,4 +18,4 @@ def test_each_error_is_one_line_and_the_exit_code_is_1(tmp_path: Path, capsys: p
     path.write_text(RIGHT.replace('"0.15"', "0.15").replace("tier: cheap", "tier: free"), encoding="utf-8")
     assert main([str(path)]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [f"{path}:31", f"{path}:34"]
+    assert [line.split(": ")[0] for line in lines] == [f"{path}:47", f"{path}:50"]
