@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pricing.usage import USAGE_CLASSES
 from services.contracts import limits
+from services.contracts.admission import OCCURRED_SECONDS_MAX, OCCURRED_SECONDS_MIN
 from services.contracts.admission import admit as admit_event
 from services.contracts.errors import Reason
 from services.contracts.stubs.spendstream.v1 import usage_pb2
@@ -83,7 +84,8 @@ def _true(condition: pa.ChunkedArray) -> Mask:
 
 def _suspects(table: pa.Table) -> Mask:
     masks = [_true(pc.equal(table.column(name), "")) for name in REQUIRED]
-    masks.append(_true(pc.is_null(table.column("occurred_at"))))
+    occurred_us = table.column("occurred_at").cast(pa.int64())
+    masks.append(_outside(occurred_us, OCCURRED_SECONDS_MIN * 1_000_000, OCCURRED_SECONDS_MAX * 1_000_000 - 1))
     masks += [_long_or_nul(table.column(name), limits.TEXT_MAX) for name in TEXTS]
     masks.append(_long_or_nul(table.column("section_path"), limits.SECTION_PATH_MAX))
     masks.append(_usage_suspects(table.column("usage")))
