@@ -24,6 +24,9 @@ DAY: Final = timedelta(days=1)
 _ALWAYS: Final = datetime(1, 1, 2, tzinfo=UTC)
 _NEVER: Final = datetime(9998, 1, 1, tzinfo=UTC)
 _STATEMENT_SECONDS_MAX: Final = 120
+# A range is compared by one scan: few of them, and none whose groups outgrow the memory.
+EVENTS_PER_RANGE: Final = 400_000
+_RANGE_MAX: Final = timedelta(days=31)
 HOUR_RELATIONS: Final[tuple[Relation, ...]] = tuple(
     (rollup, level) for rollup in ROLLUPS for level in rollup.levels if level != "day"
 )
@@ -70,8 +73,10 @@ def run_audit(connection: psycopg.Connection, question: Question) -> Report:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute(f"SET LOCAL statement_timeout = {_STATEMENT_SECONDS_MAX * 1000}")
+        # Ranges are read whole: an index would fetch their rows one by one, in its own order.
+        connection.execute("SET LOCAL enable_indexscan = off")
         connection.execute("SET LOCAL jit = off")
-        connection.execute("SET LOCAL work_mem = '64MB'")
+        connection.execute("SET LOCAL work_mem = '128MB'")
         seen = _look(connection, question)
         _check_hours(connection, question, seen)
         _check_days(connection, question, seen)
@@ -151,7 +156,7 @@ def _check_hours(connection: psycopg.Connection, question: Question, seen: _Seen
     hours = {hour for name in _HOUR_NAMES for hour in seen.looks[name].rows if hour >= raw_floor}
     prints = {hour: _print(seen, _HOUR_NAMES, hour) for hour in hours}
     unknown = _unknown(connection, question, "hour", prints)
-    for start, end in ranges(unknown, HOUR):
+    for start, end in ranges(unknown, prints, HOUR, seen.floors.values(), seen.looks["usage_event"].rows):
         relations = [(r, level) for r, level in HOUR_RELATIONS if start >= seen.floors.get(r.view(level), _ALWAYS)]
         queries = [statements.differences(relations, question.tenants), statements.unpriced(question.tenants)]
         if start >= seen.floors.get("event_identity", _ALWAYS):
@@ -179,7 +184,7 @@ def _check_days(connection: psycopg.Connection, question: Question, seen: _Seen)
     unknown = _unknown(connection, question, "day", prints)
     suspects: set[datetime] = set()
     before = len(seen.found)
-    for start, end in ranges(unknown, DAY, longest=timedelta(days=31)):
+    for start, end in ranges(unknown, prints, DAY):
         query = statements.days_against_hours(ROLLUPS, question.tenants)
         suspects |= {row[1] for row in _rows(connection, query, start, end)}
     raw_floor = seen.floors.get("usage_event", _ALWAYS)
@@ -199,7 +204,7 @@ def _check_runs(connection: psycopg.Connection, question: Question, seen: _Seen)
     prints = {hour: _print(seen, ("run_base",), hour) for hour in rows if hour >= floor}
     unknown = _unknown(connection, question, "run", prints)
     before = len(seen.found)
-    for start, end in ranges(unknown, HOUR):
+    for start, end in ranges(unknown, prints, HOUR, weights=seen.looks["usage_event"].rows):
         last = connection.execute(
             "SELECT max(ended_at) FROM run_base WHERE started_at >= %s AND started_at < %s", (start, end)
         ).fetchone()
@@ -267,17 +272,22 @@ def _remember(connection: psycopg.Connection, seen: _Seen) -> None:
 
 
 def ranges(
-    buckets: Sequence[datetime], width: timedelta, longest: timedelta = DAY
-) -> Iterator[tuple[datetime, datetime]]:
-    """Neighbouring buckets (ascending) joined to half-open ranges that cross no UTC midnight, or are at most so long."""
+    unknown: Iterable[datetime], known: Iterable[datetime], width: timedelta, cuts: Iterable[datetime] = (),
+    weights: Mapping[datetime, tuple[int, ...]] | None = None,
+) -> Iterator[tuple[datetime, datetime]]:  # fmt: skip
+    """The unknown buckets as few half-open ranges: none holds a known bucket, crosses a cut, or is longer than a month
+    or much heavier than `EVENTS_PER_RANGE`. Empty buckets in between do no harm."""
+    wanted, limits, load = set(unknown), sorted(cuts), 0
     start = end = None
-    for bucket in buckets:
-        if start is not None and end == bucket and bucket - start < longest and (longest > DAY or _floor(bucket, DAY) != bucket):
-            end = bucket + width
-            continue
+    for bucket in sorted({*wanted, *known}):
+        weight = (weights or {}).get(bucket, (0,))[0]
         if start is not None and end is not None:
-            yield start, end
-        start, end = bucket, bucket + width
+            crossed = any(start < cut <= bucket for cut in limits)
+            if bucket not in wanted or crossed or load >= EVENTS_PER_RANGE or bucket - start >= _RANGE_MAX:
+                yield start, end
+                start, load = None, 0
+        if bucket in wanted:
+            start, end, load = start or bucket, bucket + width, load + weight
     if start is not None and end is not None:
         yield start, end
 
