@@ -125,13 +125,13 @@ def _name(dsn: str) -> str:
     return str(conninfo_to_dict(dsn)["dbname"])
 
 
-def _recreate(system: System, *, migrated: bool = True, tablespace: str = "pg_default") -> None:
+def _recreate(system: System, *, migrated: bool = True, tablespace: str = "") -> None:
     """Drops the system's database and makes an empty one of the same name."""
     name = sql.Identifier(_name(system.dsn))
     with psycopg.connect(system.backends.database_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-        create = sql.SQL("CREATE DATABASE {} TABLESPACE {}").format(name, sql.Identifier(tablespace))
-        connection.execute(create)
+        place = sql.SQL("TABLESPACE {}").format(sql.Identifier(tablespace)) if tablespace else sql.SQL("")
+        connection.execute(sql.SQL("CREATE DATABASE {} {}").format(name, place))
     if migrated:
         migrate(with_database(system.backends.database_dsn, _name(system.dsn)))
 
