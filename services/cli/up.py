@@ -39,7 +39,7 @@ from services.runtime.embedded.home import Home, HomeError, write_private
 from services.runtime.embedded.jars import JarsError
 from services.runtime.embedded.ports import PortTaken, choose_port
 from services.runtime.embedded.startup import StartError
-from services.runtime.readiness import answers_ok
+from services.runtime.readiness import answers_ok, waits_for_operator
 from services.runtime.supervision import Stage
 from services.runtime.supervisor import Child, ChildFailed, Supervisor
 
@@ -188,7 +188,9 @@ def _child(service: Service, child_environment: dict[str, str], home: Home) -> C
             return spawn([sys.executable, "-m", service.module], output=output, environment=child_environment)
 
     def is_ready() -> bool:
-        return service.ready_port is None or answers_ok(service.ready_port)
+        port = service.ready_port
+        # A halted processor must not keep the rest from starting: the command that resumes it needs the database.
+        return port is None or answers_ok(port) or waits_for_operator(port)
 
     ready = is_ready if service.ready_port is not None else None
     return Child(service.name, service.stage, start, log, is_ready=ready, may_end=service.may_end)
