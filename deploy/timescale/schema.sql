@@ -300,7 +300,7 @@ CREATE TABLE notification (
     channel text NOT NULL CHECK (channel IN ('slack', 'webhook', 'email')),
     target text NOT NULL,
     payload jsonb NOT NULL,
-    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'failed')),
+    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'failed', 'parked')),
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
     last_error text,
@@ -308,6 +308,17 @@ CREATE TABLE notification (
     sent_at timestamptz
 );
 CREATE INDEX ON notification (next_attempt_at) WHERE state = 'pending';
+
+-- A rule's channel that answered with an error that will not pass: nothing is sent to it until the rule is changed or a
+-- test gets through.
+CREATE TABLE parked_channel (
+    rule_id uuid NOT NULL REFERENCES alert_rule ON DELETE CASCADE,
+    channel text NOT NULL,
+    target text NOT NULL,
+    reason text NOT NULL,
+    parked_at timestamptz NOT NULL,
+    PRIMARY KEY (rule_id, channel, target)
+);
 
 CREATE TABLE budget (
     budget_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -50,13 +50,13 @@ def read_spikes(connection: Connection, now: datetime, *, grown: bool) -> list[S
     """Spikes of the last day; with `grown`, also what their hour costs by now (a query for each)."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            "SELECT spike_id, tenant_no, tenant_id, tz, dimension, value, window_start, window_end, observed_pico_usd, "
-            "usual_pico_usd, cause, evidence, detected_at FROM spike JOIN tenant USING (tenant_no) "
+            "SELECT spike_id, rule, tenant_no, tenant_id, tz, dimension, value, window_start, window_end, "
+            "observed_pico_usd, usual_pico_usd, cause, evidence, detected_at FROM spike JOIN tenant USING (tenant_no) "
             f"WHERE detected_at > %s ORDER BY detected_at, spike_id LIMIT {SPIKES_MAX}",
             [now - SPIKE_AGE_MAX],
         )
         rows = cursor.fetchall()
-    costs = spike_costs(connection, rows) if grown else {}
+    costs = spike_costs(connection, [row for row in rows if row["rule"] == "hour_over_usual"]) if grown else {}
     return [_spike(row, costs.get(row["spike_id"]) or row["observed_pico_usd"]) for row in rows]
 
 
@@ -98,20 +98,88 @@ def record(
         ).fetchone()  # fmt: skip
         if row is None:
             return None
-        for one in outgoing:
-            connection.execute(
-                "INSERT INTO notification (alert_id, channel, target, payload, next_attempt_at, created_at) "
-                "VALUES (%s, %s, %s, %s, %s, %s)",
-                [row[0], one.channel, one.target, Jsonb(one.payload), now, now],
-            )
+        _queue(connection, row[0], outgoing, now)
         return UUID(str(row[0]))
 
 
+def read_going_on(connection: Connection) -> dict[tuple[UUID, str, str], datetime]:
+    """The alerts that fire now, with the end of their window; what has none goes on for ever."""
+    rows = connection.execute(
+        "SELECT rule_id, series, threshold, "
+        "max(coalesce((payload ->> 'window_end')::timestamptz, '9999-01-01Z'::timestamptz)) "
+        "FROM alert WHERE state = 'firing' GROUP BY 1, 2, 3"
+    ).fetchall()
+    return {(rule_id, series, threshold): until for rule_id, series, threshold, until in rows}
+
+
+def go_on(connection: Connection, firing: Firing, until: datetime) -> None:
+    """The alert that fires for the same series lasts until then: its incident goes on."""
+    with connection.transaction():
+        connection.execute(
+            "UPDATE alert SET payload = jsonb_set(payload, '{window_end}', to_jsonb(%s::text)) "
+            "WHERE state = 'firing' AND (rule_id, series, threshold) = (%s, %s, %s) "
+            "AND (payload ->> 'window_end')::timestamptz < %s",
+            [until.isoformat(), firing.rule.rule_id, firing.series, firing.threshold, until],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert that fires, and where it was told."""
+
+    alert_id: UUID
+    rule_id: UUID
+    alert_type: str
+    series: str
+    title: str
+    payload: dict[str, Any]
+    channels: tuple[tuple[Channel, str], ...]
+
+
+def read_told(connection: Connection, alert_types: Sequence[str], ended_before: datetime | None) -> list[Told]:
+    """Alerts of these types that fire; with `ended_before`, only those whose window ended by then."""
+    rows = connection.execute(
+        "SELECT alert_id, rule_id, alert_type, series, title, payload, coalesce((SELECT jsonb_agg(DISTINCT "
+        "jsonb_build_array(channel, target)) FROM notification n WHERE n.alert_id = a.alert_id), '[]') "
+        "FROM alert a JOIN alert_rule USING (rule_id) WHERE a.state = 'firing' AND alert_type = ANY(%s) "
+        "AND (%s::timestamptz IS NULL OR (payload ->> 'window_end')::timestamptz <= %s) ORDER BY fired_at LIMIT 1000",
+        [list(alert_types), ended_before, ended_before],
+    ).fetchall()
+    return [
+        Told(
+            alert_id, rule_id, alert_type, series, title, payload, tuple((channel, target) for channel, target in sent)
+        )
+        for alert_id, rule_id, alert_type, series, title, payload, sent in rows
+    ]
+
+
+def resolve(connection: Connection, told: Told, outgoing: Iterable[Outgoing], now: datetime) -> bool:
+    """Ends an alert and says so where it was told; False where another worker was first."""
+    with connection.transaction():
+        ended = connection.execute(
+            "UPDATE alert SET state = 'resolved', resolved_at = %s WHERE alert_id = %s AND state = 'firing'",
+            [now, told.alert_id],
+        ).rowcount
+        if ended:
+            _queue(connection, told.alert_id, outgoing, now)
+    return bool(ended)
+
+
 def resolve_ended(connection: Connection, now: datetime) -> int:
-    """Alerts whose window is over are over too; how many."""
+    """Limits, budgets and days whose window is over are over too, which is no news; how many."""
     with connection.transaction():
         return connection.execute(
-            "UPDATE alert SET state = 'resolved', resolved_at = %(now)s "
-            "WHERE state = 'firing' AND (payload ->> 'window_end')::timestamptz <= %(now)s",
+            "UPDATE alert SET state = 'resolved', resolved_at = %(now)s FROM alert_rule AS r "
+            "WHERE r.rule_id = alert.rule_id AND r.alert_type <> 'cost_spike' "
+            "AND state = 'firing' AND (payload ->> 'window_end')::timestamptz <= %(now)s",
             {"now": now},
         ).rowcount
+
+
+def _queue(connection: Connection, alert_id: UUID, outgoing: Iterable[Outgoing], now: datetime) -> None:
+    for one in outgoing:
+        connection.execute(
+            "INSERT INTO notification (alert_id, channel, target, payload, next_attempt_at, created_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            [alert_id, one.channel, one.target, Jsonb(one.payload), now, now],
+        )

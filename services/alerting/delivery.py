@@ -18,6 +18,8 @@ BACKOFF_MAX_SECONDS = 900.0
 RETRY_AFTER_MAX_SECONDS = 3_600.0
 REASON_MAX = 200
 _TOO_MANY = 429
+# The receiver dislikes this message; the next one may please.
+_MESSAGE_REFUSED = frozenset({400, 413, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """It won't work however often it is tried."""
+    """It won't work however often it is tried. `parks`: nor will anything else, so the channel is left alone."""
 
     reason: str
+    parks: bool = True
 
 
 Outcome = Sent | Later | Never
@@ -92,7 +95,7 @@ def next_attempt(outcome: Later, attempts: int, now: datetime, random: Callable[
 def _failure(status: int, reason: str, retry_after: str | None, now: datetime) -> Outcome:
     if status == _TOO_MANY or status >= 500:
         return Later(reason, retry_after_seconds(retry_after, now))
-    return Never(reason)
+    return Never(reason, status not in _MESSAGE_REFUSED)
 
 
 def _short(text: str) -> str:

@@ -17,7 +17,7 @@ import structlog
 from pydantic import ValidationError
 
 from services.alerting import metrics
-from services.alerting.evaluator import Telling, evaluate_limits, evaluate_spikes
+from services.alerting.evaluator import Telling, evaluate_limits, evaluate_spikes, evaluate_troubles
 from services.alerting.health import health_server
 from services.alerting.loops import Connection, Loop
 from services.alerting.outbox import pending, send_next
@@ -53,6 +53,8 @@ def serve(settings: AlertingSettings, stop: threading.Event, listening: Callable
             started = monotonic()
             with metrics.EVALUATE_SECONDS.labels("limits").time():
                 evaluate_limits(connection, _now(), telling)
+            with metrics.EVALUATE_SECONDS.labels("troubles").time():
+                evaluate_troubles(connection, _now(), telling)
             metrics.PENDING.set(pending(connection))
             # Never more than a fifth of the time, however much there is to read.
             limits_due[0] = monotonic() + max(settings.alerting_limit_seconds, 4 * (monotonic() - started))

@@ -10,14 +10,21 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from pricing.money import parse_usd, usd_string
-from services.alerting.rules import PICO_PER_CENT, Firing, LimitSpend, SpikeRow
+from services.alerting.rules import PICO_PER_CENT, BudgetSpend, Firing, LimitSpend, SpikeRow, Trouble
+from services.alerting.windows import BUDGET_WINDOWS
 from services.contracts.figures import count_text, share_text, times_text, usd_text
 
 CONTRIBUTORS_MAX = 3
+_KEPT_FACTS = ("rule", "alert_type", "tenant_id", "series", "threshold", "window_start")
 _PERIOD = {
     "daily_limit": ("today", "day"),
     "weekly_limit": ("this week", "week"),
     "monthly_limit": ("this month", "month"),
+}
+_NAMELESS = {
+    "feature": "calls without a feature",
+    "agent_id": "calls without an agent",
+    "model": "calls without a model",
 }
 _FILTERS = ("provider", "model", "feature", "agent_id")
 
@@ -47,6 +54,23 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class _Words:
+    """How a detector's rule names what it compares."""
+
+    usual: str
+    now: str
+    before: str
+
+
+_WORDS = {
+    "hour_over_usual": _Words("its usual hour", "This hour", "Usual hour"),
+    "minutes_over_usual": _Words("its usual pace", "Just now", "Usual in that time"),
+    "day_over_week": _Words("its average day", "Today", "Average day"),
+    "slow_burn": _Words("what it cost two weeks before", "Last three days", "Two weeks before"),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     title: str
     # One sentence that stands alone, and one that follows the title.
@@ -63,6 +87,10 @@ def notice(firing: Firing, contributions: Sequence[Contribution], public_url: st
     """`contributions`, the dearest first, only for a limit; a spike brings its own."""
     if isinstance(firing.cause, SpikeRow):
         return _spike_notice(firing, firing.cause, public_url)
+    if isinstance(firing.cause, BudgetSpend):
+        return _budget_notice(firing, firing.cause, contributions, public_url, now)
+    if isinstance(firing.cause, Trouble):
+        return _trouble_notice(firing, firing.cause, public_url, now)
     return _limit_notice(firing, firing.cause, contributions, public_url, now)
 
 
@@ -71,7 +99,8 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
     label = _spike_label(spike)
     times = times_text(cost / spike.usual_pico_usd) if spike.usual_pico_usd > 0 else ""
     cause = _spike_cause(spike, cost, label, times)
-    title = f"{label}: {usd_text(cost)} since {_clock(spike.window_start, spike.tz)}"
+    words = _WORDS[spike.rule]
+    title = f"{label}: {usd_text(cost)} {_period(spike)}"
     filters = {} if spike.dimension == "tenant_id" else {spike.dimension: spike.value}
     # With the day before, so that the view shows what it grew from.
     day_before = spike.window_start - timedelta(days=1)
@@ -82,7 +111,7 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
         "evidence": dict(spike.evidence),
     }
     return Notice(
-        title=f"{title}, {times} its usual hour" if times else f"{title}, usually nothing",
+        title=f"{title}, {times} {words.usual}" if times else f"{title}, usually nothing",
         cause=cause,
         because=_because(spike) or cause,
         figures=_spike_figures(spike, cost),
@@ -95,13 +124,21 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
 def _spike_label(spike: SpikeRow) -> str:
     if spike.dimension == "tenant_id":
         return spike.tenant_id
-    return f"{spike.value or 'calls without a feature'} at {spike.tenant_id}"
+    return f"{spike.value or _NAMELESS[spike.dimension]} at {spike.tenant_id}"
+
+
+def _period(spike: SpikeRow) -> str:
+    if spike.rule == "minutes_over_usual":
+        return f"in {float(spike.evidence.get('measured_seconds', 60)):.0f} s"
+    if spike.rule == "day_over_week":
+        return "today"
+    return "in three days" if spike.rule == "slow_burn" else f"since {_clock(spike.window_start, spike.tz)}"
 
 
 def _spike_cause(spike: SpikeRow, cost: int, label: str, times: str) -> str:
     """The detector's sentence, with the ratio of now where the hour has gone on growing since."""
     phrases = _phrases(spike)
-    if cost == spike.observed_pico_usd or not times or not phrases:
+    if spike.rule != "hour_over_usual" or cost == spike.observed_pico_usd or not times or not phrases:
         return spike.cause
     return f"{label} costs {times} its usual hour: {' and '.join(phrases)}."
 
@@ -122,7 +159,10 @@ def _phrases(spike: SpikeRow) -> list[str]:
 
 def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
     evidence = spike.evidence
-    figures = [Figure("This hour", usd_text(cost)), Figure("Usual hour", usd_text(spike.usual_pico_usd))]
+    figures = [
+        Figure(_WORDS[spike.rule].now, usd_text(cost)),
+        Figure(_WORDS[spike.rule].before, usd_text(spike.usual_pico_usd)),
+    ]
     per_call = evidence.get("cost_per_call_usd")
     if per_call:
         now, usual = (usd_text(parse_usd(per_call[when])) for when in ("now", "usual"))
@@ -184,6 +224,67 @@ def _limit_notice(
         contributors=tuple(_shared(part, spend.spent_pico_usd) for part in top),
         view_url=view_url(public_url, firing.tenant_id, spend.window_start, now, firing.tz, dict(firing.rule.scope)),
         facts=facts,
+    )
+
+
+def _budget_notice(
+    firing: Firing, budget: BudgetSpend, contributions: Sequence[Contribution], public_url: str, now: datetime
+) -> Notice:
+    spend, limit = budget.spend, budget.limit_pico_usd
+    period, window = _PERIOD[BUDGET_WINDOWS[budget.budget_window]]
+    who = " ".join([*(f"{value} at" for value in firing.rule.scope.values()), firing.tenant_id or "All tenants"])
+    used, left = share_text(spend.spent_pico_usd / limit), _duration(spend.window_end - now)
+    top = tuple(part for part in contributions if part.cost_pico_usd > 0)[:CONTRIBUTORS_MAX]
+    over = spend.spent_pico_usd - limit
+    state = f"{usd_text(over)} over the {window}'s budget" if over > 0 else f"{usd_text(-over)} of the budget are left"
+    cause = f"{who} has used {used} of its {budget.budget_window} budget: {state}, with {left} of the {window} to go."
+    return Notice(
+        title=f"{who}: {used} of {usd_text(limit)} used {period}",
+        cause=cause,
+        because=cause,
+        figures=(
+            Figure("Spent", usd_text(spend.spent_pico_usd)),
+            Figure("Budget", usd_text(limit)),
+            Figure("Used", used),
+            Figure("Threshold", f"{budget.percent} %"),
+            Figure("Starts again", _moment(spend.window_end, firing.tz)),
+            Figure("Calls", count_text(spend.calls)),
+        ),
+        contributors=tuple(_shared(part, spend.spent_pico_usd) for part in top),
+        view_url=view_url(public_url, firing.tenant_id, spend.window_start, now, firing.tz, dict(firing.rule.scope)),
+        facts={
+            **_facts(firing, spend.window_start, spend.window_end, spend.spent_pico_usd),
+            "limit_usd": usd_string(limit),
+            "threshold_percent": budget.percent,
+            "budget_window": budget.budget_window,
+        },
+    )
+
+
+def _trouble_notice(firing: Firing, trouble: Trouble, public_url: str, now: datetime) -> Notice:
+    start = min(trouble.since, now - timedelta(days=1))
+    facts = {**_facts(firing, trouble.since, now, 0), "window_end": None, "observed_usd": None}
+    return Notice(
+        title=trouble.title,
+        cause=trouble.because,
+        because=trouble.because,
+        figures=tuple(Figure(label, value) for label, value in trouble.figures),
+        contributors=(),
+        view_url=view_url(public_url, firing.tenant_id, start, now + timedelta(seconds=1), firing.tz, {}),
+        facts=facts,
+    )
+
+
+def resolved_notice(title: str, because: str, payload: Mapping[str, Any]) -> Notice:
+    """That it is over: `title` and `payload` are those of the alert."""
+    return Notice(
+        title=f"Over: {title}",
+        cause=because,
+        because=because,
+        figures=(),
+        contributors=(),
+        view_url=str(payload.get("view_url", "")),
+        facts={name: payload[name] for name in _KEPT_FACTS if name in payload},
     )
 
 

@@ -10,9 +10,12 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 LimitType = Literal["daily_limit", "weekly_limit", "monthly_limit"]
+BudgetWindow = Literal["daily", "weekly", "monthly"]
 Frequency = Literal["once", "hourly", "daily", "every"]
 Channel = Literal["slack", "webhook", "email"]
 LIMIT_TYPES: tuple[LimitType, ...] = ("daily_limit", "weekly_limit", "monthly_limit")
+# What ends by itself is told when it does.
+TROUBLE_TYPES = ("unpriced_usage", "no_data", "pipeline_lag")
 PICO_PER_CENT = 10**10
 
 
@@ -54,6 +57,8 @@ class SpikeRow:
     cause: str
     evidence: Mapping[str, Any]
     detected_at: datetime
+    # Which of the detector's rules found it.
+    rule: str = "hour_over_usual"
 
     @property
     def series(self) -> str:
@@ -69,6 +74,29 @@ class LimitSpend:
     spent_pico_usd: int
     calls: int
     unpriced_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpend:
+    """How much of a budget its running window has used; `percent` is the threshold it is held against."""
+
+    budget_window: BudgetWindow
+    limit_pico_usd: int
+    percent: int
+    spend: LimitSpend
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A state that lasts until it ends: usage without a price, no usage, a pipeline that is behind.
+
+    `since` makes it one occasion; `figures` are labels and values for people.
+    """
+
+    since: datetime
+    title: str
+    because: str
+    figures: tuple[tuple[str, str], ...]
 
 
 AlertKey: TypeAlias = tuple[UUID, str, datetime, str]
@@ -87,7 +115,7 @@ class Firing:
     threshold: str
     happened_at: datetime
     breached: bool
-    cause: SpikeRow | LimitSpend = field(compare=False)
+    cause: SpikeRow | LimitSpend | BudgetSpend | Trouble = field(compare=False)
 
     @property
     def key(self) -> AlertKey:

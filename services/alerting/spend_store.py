@@ -13,10 +13,18 @@ from psycopg import sql
 
 from services.alerting.notice import Contribution
 from services.alerting.rules import LimitSpend, Rule
-from services.contracts.rollups import USAGE
+from services.contracts.rollups import CUSTOMER, USAGE
 
 Connection = psycopg.Connection[Any]
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_USERS_EVENTS = (
+    "SELECT tenant_no, '' AS feature, model, coalesce(cost_pico_usd, 0) + coalesce((SELECT sum(delta_pico_usd) "
+    "FROM cost_adjustment AS c WHERE (c.tenant_no, c.event_key) = (e.tenant_no, e.event_key)), 0)::bigint AS cost, "
+    "1 AS calls, (cost_pico_usd IS NULL)::int AS unpriced FROM usage_event AS e "
+    "WHERE occurred_at >= %({start})s AND occurred_at < %({end})s AND tenant_no = %(tenant_no)s "
+    "AND user_id = %(user_id)s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,8 @@ def _spending(
     connection: Connection, rule: Rule, start: datetime, end: datetime
 ) -> tuple[sql.Composable, dict[str, Any]]:
     """The query of a rule's rows: tenant_no, feature, model, cost, calls, unpriced."""
+    if "user_id" in rule.scope:
+        return _users_spending(connection, rule, start, end)
     stale = connection.execute(
         "SELECT DISTINCT bucket FROM dirty_bucket WHERE bucket >= %s AND bucket < %s", [start, end]
     ).fetchall()
@@ -133,6 +143,39 @@ def _spending(
     return sql.SQL(" UNION ALL ").join(selects), parameters
 
 
+def _users_spending(
+    connection: Connection, rule: Rule, start: datetime, end: datetime
+) -> tuple[sql.Composable, dict[str, Any]]:
+    """The same for one user: users are counted by the hour, so what is less than an hour comes from the events."""
+    if len(rule.scope) > 1:
+        raise ValueError(f"no rollup knows the dimensions of rule {rule.name!r} together")
+    first, last = -(-(start - _EPOCH) // _HOUR) * _HOUR + _EPOCH, max(_floor(end, _HOUR), _floor(start, _HOUR))
+    stale = connection.execute(
+        "SELECT DISTINCT bucket FROM dirty_bucket WHERE bucket >= %s AND bucket < %s", [first, last]
+    ).fetchall()
+    parameters: dict[str, Any] = {"tenant_no": rule.tenant_no, "user_id": rule.scope["user_id"]}
+    selects: list[sql.Composable] = []
+    pieces = segments(first, last, (bucket for (bucket,) in stale)) if first < last else []
+    for place, piece in enumerate(pieces):
+        parameters |= {f"start_{place}": piece.start, f"end_{place}": piece.end}
+        selects.append(
+            sql.SQL(
+                "SELECT tenant_no, '' AS feature, model, billed_pico_usd + adjustment_pico_usd AS cost, calls, "
+                "unpriced_events AS unpriced FROM {view} WHERE bucket >= {start} AND bucket < {end} "
+                "AND tenant_no = %(tenant_no)s AND user_id = %(user_id)s"
+            ).format(
+                view=sql.Identifier(f"{CUSTOMER.name}_day" if piece.level == "day" else CUSTOMER.base_table),
+                start=sql.Placeholder(f"start_{place}"),
+                end=sql.Placeholder(f"end_{place}"),
+            )
+        )
+    edges = [(start, min(first, end)), (max(last, first), end)]
+    for place, (edge_start, edge_end) in enumerate(edges):
+        if edge_start < edge_end:
+            parameters |= {f"edge_start_{place}": edge_start, f"edge_end_{place}": edge_end}
+            selects.append(sql.SQL(_USERS_EVENTS.format(start=f"edge_start_{place}", end=f"edge_end_{place}")))
+    return sql.SQL(" UNION ALL ").join(selects), parameters
+
+
 def _floor(moment: datetime, width: timedelta) -> datetime:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return moment - (moment - epoch) % width
+    return moment - (moment - _EPOCH) % width

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from services.alerting.notice import Notice
 
@@ -17,10 +17,12 @@ _SECRET_PREFIX = "whsec_"  # nosec B105
 _SECRET_BYTES_MIN = 24
 
 
-def webhook_payload(notice: Notice, fired_at: datetime) -> dict[str, Any]:
+def webhook_payload(
+    notice: Notice, fired_at: datetime, kind: Literal["alert.fired", "alert.resolved"] = "alert.fired"
+) -> dict[str, Any]:
     """`{type, timestamp, data}`: the notice in words and in figures."""
     return {
-        "type": "alert.fired",
+        "type": kind,
         "timestamp": fired_at.isoformat(),
         "data": {
             **notice.facts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.alerting.rules import Frequency, LimitType
+from services.alerting.rules import BudgetWindow, Frequency, LimitType
 
 
 def window(alert_type: LimitType, now: datetime, tz: str) -> tuple[datetime, datetime]:
@@ -21,6 +21,13 @@ def window(alert_type: LimitType, now: datetime, tz: str) -> tuple[datetime, dat
         first = today.replace(day=1)
         after = (first + timedelta(days=31)).replace(day=1)
     return local_midnight(first, zone), local_midnight(after, zone)
+
+
+BUDGET_WINDOWS: dict[BudgetWindow, LimitType] = {
+    "daily": "daily_limit",
+    "weekly": "weekly_limit",
+    "monthly": "monthly_limit",
+}
 
 
 def local_midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -121,4 +121,4 @@ def _log(past: HourTotals) -> float:
 def _calls(basis: tuple[HourTotals, ...], cost_pico_usd: int) -> float:
     """Calls of the usual hour: those of its basis, moved as its cost was."""
     cost, calls = (sum(getattr(past.measures, name) for past in basis) for name in ("cost_pico_usd", "calls"))
-    return calls * cost_pico_usd / cost if cost and cost_pico_usd else calls / len(basis)
+    return float(calls * cost_pico_usd / cost) if cost and cost_pico_usd else float(calls / len(basis))

@@ -38,7 +38,7 @@ def outbox(connection: Connection) -> list[tuple[str, str]]:
 
 def test_a_spike_becomes_one_alert_with_its_message_in_the_outbox(connection: Connection) -> None:
     add_rule(connection)
-    feature, _whole = add_spike(connection, "acme-corp", NOW)
+    feature, *_wider = add_spike(connection, "acme-corp", NOW)
     assert evaluate_spikes(connection, NOW, TELLING) == 1
     assert evaluate_spikes(connection, NOW + timedelta(seconds=1), TELLING) == 0
     assert alerts(connection) == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -19,7 +19,7 @@ def dropped_by(firing: Firing, *others: Firing, known: frozenset[AlertKey] = fro
 
 
 def test_the_stages_stand_in_order() -> None:
-    assert [stage.name for stage in PIPELINE] == ["match", "inhibit", "silence", "dedupe"]
+    assert [stage.name for stage in PIPELINE] == ["match", "inhibit", "silence", "dedupe", "cool_down"]
 
 
 def test_a_spike_of_three_times_passes_a_rule_of_two_hundred_per_cent() -> None:
@@ -46,6 +46,29 @@ def test_a_tenants_spike_gives_way_to_its_features_spike() -> None:
     assert dropped_by(whole, spike_firing(tenant_id="bigco-inc")) is None
     assert dropped_by(whole, spike_firing(window_start=NOON - timedelta(hours=1))) is None
     assert dropped_by(spike_firing(), whole) is None
+
+
+def test_what_was_told_first_keeps_its_coarser_and_finer_views_quiet_unless_they_say_more() -> None:
+    agent = spike_firing(spike_id=UUID(int=8), dimension="agent_id", value="helper")
+    assert dropped_by(agent, spike_firing()) == "inhibit"
+    assert dropped_by(spike_firing(), agent) is None
+    assert dropped_by(spike_firing(), agent, known=frozenset({agent.key})) == "inhibit"
+    larger = spike_firing(observed_pico_usd=20 * USD, current_pico_usd=20 * USD)
+    assert dropped_by(larger, agent, known=frozenset({agent.key})) is None
+
+
+def test_hours_in_a_row_are_one_incident_for_a_rule_that_tells_once() -> None:
+    after = spike_firing(window_start=NOON + timedelta(hours=1), window_end=NOON + timedelta(hours=2))
+
+    def dropped(firing: Firing, until: datetime) -> str | None:
+        key = (firing.rule.rule_id, firing.series, firing.threshold)
+        found = decide(firing, Situation((firing,), frozenset(), {key: until}))
+        return found[0].name if found else None
+
+    assert dropped(after, NOON + timedelta(hours=1)) == "cool_down"
+    assert dropped(after, NOON) is None
+    every = spike_firing(replace(SPIKE_RULE, frequency="every"), window_start=NOON + timedelta(hours=1))
+    assert dropped(every, NOON + timedelta(hours=1)) is None
 
 
 def test_a_silenced_spike_is_never_told_and_a_limit_after_the_silence() -> None:

@@ -1,0 +1,194 @@
+"""Budgets, states that last, incidents that end: on a real database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from services.alerting.evaluator import Telling, evaluate_limits, evaluate_spikes, evaluate_troubles
+from tests.integration.alerting.receiver import Answer, receiver
+from tests.integration.alerting.watched import add_rule, add_spike, channels, connect, empty, send_one
+from tests.integration.spikes.spending import Connection, make_tenant, spend
+
+NOW = datetime(2026, 10, 7, 12, 20, tzinfo=UTC)
+TELLING = Telling("https://spend.example", has_default_slack=True)
+# One call of 900 and 20 tokens is $0.00245, so 40,000 are $98.
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    with connect(database) as opened:
+        empty(opened)
+        opened.execute("TRUNCATE partition_progress, ledger")
+        yield opened
+
+
+def add_budget(connection: Connection, tenant_id: str, window: str = "monthly", usd: int = 100, **scope: str) -> None:
+    connection.execute(
+        "INSERT INTO budget (tenant_id, scope, budget_window, limit_pico_usd) VALUES (%s, %s, %s, %s)",
+        [tenant_id, Jsonb(scope), window, usd * 10**12],
+    )
+
+
+def told(connection: Connection) -> list[tuple[str, str]]:
+    """Series and title, oldest first."""
+    return connection.execute("SELECT series, title FROM alert ORDER BY fired_at, threshold").fetchall()
+
+
+def messages(connection: Connection) -> list[str]:
+    rows = connection.execute("SELECT payload ->> 'text' FROM notification ORDER BY created_at").fetchall()
+    return [row[0] for row in rows]
+
+
+def test_eighty_and_a_hundred_per_cent_of_a_budget_are_two_alerts_each_told_once(connection: Connection) -> None:
+    add_rule(connection, alert_type="budget", threshold_percent=None, name="Budgets")
+    tenant_no = make_tenant(connection, "acme-corp")
+    add_budget(connection, "acme-corp", agent_id="helper")
+    spend(connection, tenant_no, NOW, calls=32_000)
+    assert evaluate_limits(connection, NOW, TELLING) == 0
+    spend(connection, tenant_no, NOW, calls=1_000)
+    assert evaluate_limits(connection, NOW, TELLING) == 1
+    assert evaluate_limits(connection, NOW + timedelta(seconds=5), TELLING) == 0
+    spend(connection, tenant_no, NOW, calls=9_000)
+    later = NOW + timedelta(minutes=2)
+    assert evaluate_limits(connection, later, TELLING) == 1
+    assert evaluate_limits(connection, later + timedelta(days=3), TELLING) == 0
+    series = "acme-corp/agent_id=helper monthly budget"
+    assert told(connection) == [
+        (series, "helper at acme-corp: 80.8 % of $100.00 used this month"),
+        (series, "helper at acme-corp: 103 % of $100.00 used this month"),
+    ]
+    assert len(messages(connection)) == 2
+
+
+def test_two_workers_tell_a_budget_once(connection: Connection, database: str) -> None:
+    add_rule(connection, alert_type="budget", threshold_percent=None)
+    spend(connection, make_tenant(connection, "acme-corp"), NOW, calls=45_000)
+    add_budget(connection, "acme-corp")
+    gate, told_by = threading.Barrier(2), []
+
+    def worker() -> None:
+        with connect(database) as own:
+            gate.wait()
+            told_by.append(evaluate_limits(own, NOW, TELLING))
+
+    workers = [threading.Thread(target=worker) for _ in range(2)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+    assert sum(told_by) == 2 and len(told(connection)) == 2
+
+
+def test_a_users_budget_counts_the_half_hour_after_a_local_midnight(connection: Connection) -> None:
+    add_rule(connection, alert_type="budget", threshold_percent=None)
+    tenant_no = make_tenant(connection, "pune", tz="Asia/Kolkata")
+    add_budget(connection, "pune", "daily", 10, user_id="asha")
+    # Whole hours come from the rollup; midnight in Kolkata is 18:30 UTC.
+    connection.execute(
+        "INSERT INTO customer_hour_base (bucket, tenant_no, kafka_partition, customer_id, user_id, model, calls, "
+        "billed_pico_usd) VALUES ('2026-10-07 03:00Z', %(t)s, 0, '', 'asha', 'm', 1, 9000000000000), "
+        "('2026-10-06 18:00Z', %(t)s, 0, '', 'asha', 'm', 1, 90000000000000), "
+        "('2026-10-07 03:00Z', %(t)s, 0, '', 'ravi', 'm', 1, 90000000000000)",
+        {"t": tenant_no},
+    )
+    assert evaluate_limits(connection, NOW, TELLING) == 1
+    assert told(connection) == [("pune/user_id=asha daily budget", "asha at pune: 90 % of $10.00 used today")]
+
+
+def test_calls_without_a_price_are_told_once_a_tenant_and_their_end_too(connection: Connection) -> None:
+    add_rule(connection, alert_type="unpriced_usage", threshold_percent=None)
+    for tenant_id in ("acme-corp", "bigco-inc"):
+        spend(connection, make_tenant(connection, tenant_id), NOW, calls=12)
+    connection.execute("UPDATE usage_minute_base SET unpriced_events = calls")
+    assert evaluate_troubles(connection, NOW, TELLING) == 2
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=1), TELLING) == 0
+    assert told(connection)[0] == ("acme-corp", "acme-corp: 12 calls without a price today")
+    connection.execute("UPDATE usage_minute_base SET unpriced_events = 0")
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=2), TELLING) == 0
+    assert connection.execute("SELECT DISTINCT state FROM alert").fetchall() == [("resolved",)]
+    assert [text.split(".")[0] for text in messages(connection)][2:] == [
+        "Over: acme-corp: 12 calls without a price today", "Over: bigco-inc: 12 calls without a price today",
+    ]  # fmt: skip
+
+
+def test_silence_is_told_when_a_tenant_that_called_calls_no_more(connection: Connection) -> None:
+    tenant_no = make_tenant(connection, "acme-corp")
+    make_tenant(connection, "never-called")
+    add_rule(connection, alert_type="no_data", threshold_percent=None, tenant_id="acme-corp")
+    spend(connection, tenant_no, NOW)
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=59), TELLING) == 0
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=61), TELLING) == 1
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=90), TELLING) == 0
+    spend(connection, tenant_no, NOW + timedelta(minutes=91))
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=92), TELLING) == 0
+    assert messages(connection)[-1].startswith("Over: acme-corp: no calls since 12:20 UTC")
+
+
+def test_a_pipeline_that_is_behind_is_told_once_however_it_creeps(connection: Connection) -> None:
+    add_rule(connection, alert_type="pipeline_lag", threshold_percent=None)
+
+    def at(through: datetime) -> None:
+        connection.execute("TRUNCATE partition_progress, ledger")
+        connection.execute(
+            "INSERT INTO ledger (cluster_id, topic_id, topic, kafka_partition, stream_through) "
+            "VALUES ('c', 't', 'u', 0, %s)",
+            [through],
+        )
+
+    at(NOW - timedelta(seconds=90))
+    assert evaluate_troubles(connection, NOW, TELLING) == 0
+    at(NOW - timedelta(minutes=5))
+    assert evaluate_troubles(connection, NOW, TELLING) == 1
+    at(NOW - timedelta(minutes=3))
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=1), TELLING) == 0
+    at(NOW + timedelta(minutes=2))
+    assert evaluate_troubles(connection, NOW + timedelta(minutes=2), TELLING) == 0
+    assert [text.split(".")[0] for text in messages(connection)] == [
+        "Spendstream is 5 min behind", "Over: Spendstream is 5 min behind",
+    ]  # fmt: skip
+
+
+def test_a_spike_is_over_after_an_hour_without_another_and_that_is_told(connection: Connection) -> None:
+    add_rule(connection)
+    add_spike(connection, "acme-corp", NOW)
+    assert evaluate_spikes(connection, NOW, TELLING) == 1
+    assert evaluate_spikes(connection, NOW + timedelta(minutes=99), TELLING) == 0
+    assert connection.execute("SELECT state FROM alert").fetchall() == [("firing",)]
+    assert evaluate_spikes(connection, NOW + timedelta(minutes=101), TELLING) == 0
+    assert connection.execute("SELECT state FROM alert").fetchall() == [("resolved",)]
+    assert [text.startswith("Over: chat at acme-corp") for text in messages(connection)] == [False, True]
+
+
+def test_a_channel_with_an_error_that_will_not_pass_is_parked_until_a_message_gets_through(
+    connection: Connection,
+) -> None:
+    rule_id = add_rule(connection, slack_webhook="set below", updated_at=NOW - timedelta(days=1))
+    answers = [Answer(404, b"no_service")]
+    with receiver(lambda request: answers[0]) as slack:
+        connection.execute("UPDATE alert_rule SET slack_webhook = %s", [slack.url])
+        add_spike(connection, "acme-corp", NOW)
+        evaluate_spikes(connection, NOW, TELLING)
+        send_one(connection, channels(), NOW)
+        add_spike(connection, "bigco-inc", NOW)
+        evaluate_spikes(connection, NOW, TELLING)
+        send_one(connection, channels(), NOW)
+        assert len(slack.requests) == 1
+        states = connection.execute("SELECT state, last_error FROM notification ORDER BY created_at").fetchall()
+        assert sorted(states) == [
+            ("failed", "Slack answered 404 no_service"), ("parked", "parked: Slack answered 404 no_service"),
+        ]  # fmt: skip
+        assert connection.execute("SELECT rule_id, channel, target, reason FROM parked_channel").fetchall() == [
+            (rule_id, "slack", "rule", "Slack answered 404 no_service")
+        ]
+        connection.execute("UPDATE alert_rule SET updated_at = %s", [NOW + timedelta(seconds=1)])
+        answers[0] = Answer(200, b"ok")
+        add_spike(connection, "third-inc", NOW)
+        evaluate_spikes(connection, NOW, TELLING)
+        send_one(connection, channels(), NOW)
+        assert len(slack.requests) == 2
+        assert connection.execute("SELECT count(*) FROM parked_channel").fetchone() == (0,)
