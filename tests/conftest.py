@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 _TESTS = Path(__file__).parent
 _WITHOUT_SOCKETS = frozenset({"unit", "property", "golden"})
+# The quick ones first. The browser's driver keeps an event loop running in the main thread, so that what has its own
+# loops must be over by then.
+_ORDER = ("unit", "golden", "property", "contract", "integration", "fault", "e2e")
 
 # The fixtures import what they need when they are used: unit tests start without a broker client or a driver.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(_TESTS).parts[0]))
     for item in items:
         if item.path.relative_to(_TESTS).parts[0] in _WITHOUT_SOCKETS:
             item.add_marker(pytest.mark.disable_socket)
