@@ -34,6 +34,9 @@ def save_checkpoints(connection: psycopg.Connection, scope: Scope, right: Mappin
 
 def forget_checkpoints(connection: psycopg.Connection, scope: Scope, buckets: Iterable[datetime]) -> None:
     """Buckets that turned out wrong are checked again until they are right."""
-    connection.execute(
-        "DELETE FROM audit_checkpoint WHERE scope = %s AND bucket = ANY(%s)", (scope, list(buckets))
-    )
+    connection.execute("DELETE FROM audit_checkpoint WHERE scope = %s AND bucket = ANY(%s)", (scope, list(buckets)))
+
+
+def read_floors(connection: psycopg.Connection) -> dict[str, datetime]:
+    """From when on each relation is complete; one that isn't named always is."""
+    return dict(connection.execute("SELECT relation, complete_from FROM retention_floor").fetchall())

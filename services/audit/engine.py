@@ -12,10 +12,10 @@ from typing import Final
 import psycopg
 
 from services.audit import fingerprints, ledger, statements
-from services.audit.checkpoint import RULES_VERSION, Scope, forget_checkpoints, read_checkpoints, save_checkpoints
+from services.audit.checkpoint import RULES_VERSION, Scope, forget_checkpoints, read_checkpoints, read_floors, save_checkpoints
 from services.audit.identities import Looks, build_identities
 from services.audit.ledger import BrokerEnds
-from services.audit.report import Difference, Identity, Report
+from services.audit.report import Difference, Identity, PartitionRow, Report
 from services.audit.statements import DIFFERENCES_MAX, Relation
 from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS
 
@@ -81,7 +81,7 @@ def run_audit(connection: psycopg.Connection, question: Question) -> Report:
         _check_hours(connection, question, seen)
         _check_days(connection, question, seen)
         _check_runs(connection, question, seen)
-        tenants = dict(connection.execute("SELECT tenant_no, tenant_id FROM tenant").fetchall())
+        tenants: dict[int, str] = dict(connection.execute("SELECT tenant_no, tenant_id FROM tenant").fetchall())
         differences = [_difference(one, seen, tenants) for one in seen.found]
         identities = build_identities(differences, seen.looks)
         rows = ledger.read_ledger(connection) if question.tenants is None else ()
@@ -96,7 +96,7 @@ def run_audit(connection: psycopg.Connection, question: Question) -> Report:
 
 
 def _ledger_identities(
-    connection: psycopg.Connection, question: Question, seen: _Seen, rows: Sequence[ledger.PartitionRow]
+    connection: psycopg.Connection, question: Question, seen: _Seen, rows: Sequence[PartitionRow]
 ) -> list[Identity]:
     return [
         ledger.read_equals_outcomes(rows),
@@ -108,7 +108,7 @@ def _ledger_identities(
 
 def _look(connection: psycopg.Connection, question: Question) -> _Seen:
     """What every bucket looks like."""
-    floors = dict(connection.execute("SELECT relation, complete_from FROM retention_floor").fetchall())
+    floors = read_floors(connection)
     state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
     waiting = [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM dirty_bucket ORDER BY 1").fetchall()]
     seen = _Seen(floors, state[0] if state else _ALWAYS, waiting)
@@ -179,7 +179,9 @@ def _check_days(connection: psycopg.Connection, question: Question, seen: _Seen)
     for hour in sorted({hour for name in hour_names for hour in seen.looks[name].rows}):
         by_day.setdefault(_floor(hour, DAY), []).append(_print(seen, hour_names, hour))
     floor = max((seen.floors.get(name, _ALWAYS) for name in hour_names), default=_ALWAYS)
-    days = {day for name in _DAY_NAMES for day in seen.looks[name].rows if day >= floor} | {d for d in by_day if d >= floor}
+    days = {day for name in _DAY_NAMES for day in seen.looks[name].rows if day >= floor} | {
+        d for d in by_day if d >= floor
+    }
     prints = {day: _print(seen, _DAY_NAMES, day, "".join(by_day.get(day, ()))) for day in days}
     unknown = _unknown(connection, question, "day", prints)
     suspects: set[datetime] = set()
@@ -244,7 +246,13 @@ def _rows(
 def _difference(one: _Found, seen: _Seen, tenants: Mapping[int, str]) -> Difference:
     relation, bucket, tenant_no, measure, expected, found = one
     return Difference(
-        relation, bucket, tenants.get(tenant_no, f"#{tenant_no}"), measure, expected, found, _waits(relation, bucket, seen)
+        relation,
+        bucket,
+        tenants.get(tenant_no, f"#{tenant_no}"),
+        measure,
+        expected,
+        found,
+        _waits(relation, bucket, seen),
     )
 
 

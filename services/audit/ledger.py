@@ -71,7 +71,9 @@ def offsets_equal_messages(connection: psycopg.Connection) -> Identity:
         for topic, partition, offset, read in rows
         if offset != read
     )
-    return Identity("ledger offset = messages read + offsets passed", differences, {"messages": sum(int(r[2]) for r in rows)})
+    return Identity(
+        "ledger offset = messages read + offsets passed", differences, {"messages": sum(int(r[2]) for r in rows)}
+    )
 
 
 def offsets_within_log(rows: Iterable[PartitionRow], ends: BrokerEnds | None) -> Identity:

@@ -87,9 +87,7 @@ def _found(rollup: Rollup, level: Level, tenants: tuple[int, ...] | None) -> str
     return f"SELECT bucket, tenant_no, {sums} FROM {rollup.view(level)} WHERE {within('bucket', tenants)} GROUP BY 1, 2"
 
 
-def _compare(
-    relation: str, level: Level, measures: Sequence[Compared], found: str, source: tuple[str, str]
-) -> str:
+def _compare(relation: str, level: Level, measures: Sequence[Compared], found: str, source: tuple[str, str]) -> str:
     table, prefix = source
     sums = ", ".join(f'sum("{prefix}{one.name}") AS "{one.name}"' for one in measures)
     expected = f"SELECT {floor_sql(level, 'bucket')} AS bucket, tenant_no, {sums} FROM {table} GROUP BY 1, 2"
@@ -125,7 +123,7 @@ def days_against_hours(rollups: Sequence[Rollup], tenants: tuple[int, ...] | Non
 
 def identities(tenants: tuple[int, ...] | None) -> str:
     """The same rows where the identities are not those of the raw events, by hour."""
-    columns = "count(*) AS events, sum(uuid_hash_extended(event_key, 0)) AS \"event keys\""
+    columns = 'count(*) AS events, sum(uuid_hash_extended(event_key, 0)) AS "event keys"'
     hour = f"SELECT {floor_sql('hour', 'occurred_at')} AS bucket, tenant_no, {columns} FROM"
     expected = f"{hour} usage_event WHERE {within('occurred_at', tenants)} GROUP BY 1, 2"
     found = f"{hour} event_identity WHERE {within('occurred_at', tenants)} GROUP BY 1, 2"
