@@ -11,7 +11,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from services.cli.operating import EXIT_FAILED, Place, Refused, complaining, show_json, write_admin_log
+from services.cli.operating import EXIT_FAILED, OneLine, Place, Refused, complaining, show_json, write_admin_log
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -47,7 +47,7 @@ class Adoption:
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"lost_offsets": self.lost}
 
 
-@click.command()
+@click.command(cls=OneLine)
 @click.option("--yes", is_flag=True, help="Do it; without it, only say what would be done.")
 @click.option(
     "--from", "start", type=click.Choice(["beginning", "end"]), default="beginning", show_default=True,
@@ -91,13 +91,13 @@ def _say(adoptions: Sequence[Adoption], *, done: bool) -> None:
 
 def read_log(bootstrap: str, topic: str) -> Log:
     """Raises KafkaException when the broker is away, Refused when it has no such topic."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_SECONDS)[topic].result()
     except KafkaException as error:
         raise Refused(f"topic {topic}: {error.args[0].str()}") from error
     cluster = admin.describe_cluster(request_timeout=_TIMEOUT_SECONDS).result()
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "spendstream-adopt"})
+    consumer = Consumer({"bootstrap.servers": bootstrap, "log_level": 0, "group.id": "spendstream-adopt"})
     try:
         bounds = {
             each.id: consumer.get_watermark_offsets(TopicPartition(topic, each.id), timeout=_TIMEOUT_SECONDS)

@@ -54,7 +54,7 @@ class Letter:
 def read_letters(bootstrap: str, topic: str) -> Iterator[Letter]:
     """Every letter that is in the topic now, oldest first, each once. Raises KafkaException when the broker is away."""
     consumer = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": "spendstream-dlq", "enable.auto.commit": False,
+        "bootstrap.servers": bootstrap, "log_level": 0, "group.id": "spendstream-dlq", "enable.auto.commit": False,
         "enable.partition.eof": True,
     })  # fmt: skip
     seen: set[str] = set()
@@ -137,7 +137,7 @@ def send(
 ) -> None:
     """Returns when the broker has all (key, value); raises Refused when it does not take them."""
     producer = Producer({
-        "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "compression.type": "zstd",
+        "bootstrap.servers": bootstrap, "log_level": 0, "acks": "all", "enable.idempotence": True, "compression.type": "zstd",
         "message.max.bytes": MESSAGE_BYTES_MAX, "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
     })  # fmt: skip
     failed: list[str] = []

@@ -96,5 +96,23 @@ def _actor() -> str:
         return f"uid {os.getuid()}"
 
 
+class OneLine(click.Command):
+    """Says what is wrong with its options in one line, as with everything else; exit code 2."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> click.Context:  # noqa: ANN401
+        try:
+            return super().make_context(info_name, args, *rest, **more)
+        except click.UsageError as error:
+            click.echo(f"spendstream: {' '.join(error.format_message().split())}", err=True)
+            sys.exit(EXIT_USAGE)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            click.echo(f"spendstream: {error.format_message()}", err=True)
+            sys.exit(EXIT_USAGE)
+
+
 def show_json(value: object) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
