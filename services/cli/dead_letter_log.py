@@ -137,8 +137,9 @@ def send(
 ) -> None:
     """Returns when the broker has all (key, value); raises Refused when it does not take them."""
     producer = Producer({
-        "bootstrap.servers": bootstrap, "log_level": 0, "acks": "all", "enable.idempotence": True, "compression.type": "zstd",
-        "message.max.bytes": MESSAGE_BYTES_MAX, "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
+        "bootstrap.servers": bootstrap, "log_level": 0, "acks": "all", "enable.idempotence": True,
+        "compression.type": "zstd", "message.max.bytes": MESSAGE_BYTES_MAX,
+        "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
     })  # fmt: skip
     failed: list[str] = []
 
