@@ -41,13 +41,13 @@ def environment(settings: GatewaySettings, **changes: str) -> dict[str, str]:
 
 
 @contextmanager
-def gateway_process(settings: GatewaySettings, log: Path) -> Iterator[str]:
+def gateway_process(settings: GatewaySettings, log: Path, **changes: str) -> Iterator[str]:
     """The HTTP address of a ready gateway; asked to stop afterwards, which it must do cleanly."""
     port = free_port()
     ports = {"SPENDSTREAM_GATEWAY_PORT": str(port), "SPENDSTREAM_GRPC_PORT": "0"}
     with (
         log.open("wb") as output,
-        subprocess.Popen(COMMAND, cwd=ROOT, env=environment(settings, **ports), stderr=output) as process,
+        subprocess.Popen(COMMAND, cwd=ROOT, env=environment(settings, **ports, **changes), stderr=output) as process,
     ):
         try:
             _wait_until_ready(port)
