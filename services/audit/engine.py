@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import psycopg
 
 from services.audit import fingerprints, ledger, statements
-from services.audit.checkpoint import RULES_VERSION, Scope, forget_checkpoints, read_checkpoints, read_floors, save_checkpoints
+from services.audit.checkpoint import (
+    RULES_VERSION,
+    Scope,
+    forget_checkpoints,
+    read_checkpoints,
+    read_floors,
+    save_checkpoints,
+)
 from services.audit.identities import Looks, build_identities
 from services.audit.ledger import BrokerEnds
 from services.audit.report import Difference, Identity, PartitionRow, Report
@@ -31,8 +38,8 @@ HOUR_RELATIONS: Final[tuple[Relation, ...]] = tuple(
     (rollup, level) for rollup in ROLLUPS for level in rollup.levels if level != "day"
 )
 DAY_RELATIONS: Final[tuple[Relation, ...]] = tuple((rollup, "day") for rollup in ROLLUPS)
-# (relation, bucket, tenant_no, measure, expected, found)
 _Found = tuple[str, datetime, int, str, int, int]
+"""Relation, bucket, tenant number, measure, expected, found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,14 @@ class Question:
     tenants: tuple[int, ...] | None = None
     full: bool = False
     ends: BrokerEnds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """By scope: fingerprints of buckets that were right, and buckets to be forgotten."""
+
+    right: Mapping[Scope, Mapping[datetime, str]]
+    wrong: Mapping[Scope, Sequence[datetime]]
 
 
 @dataclass(slots=True)
@@ -72,27 +87,32 @@ def run_audit(connection: psycopg.Connection, question: Question) -> Report:
     began = time.monotonic()
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connection.execute(f"SET LOCAL statement_timeout = {_STATEMENT_SECONDS_MAX * 1000}")
-        # Ranges are read whole: an index would fetch their rows one by one, in its own order.
-        connection.execute("SET LOCAL enable_indexscan = off")
-        connection.execute("SET LOCAL jit = off")
-        connection.execute("SET LOCAL work_mem = '128MB'")
-        seen = _look(connection, question)
-        _check_hours(connection, question, seen)
-        _check_days(connection, question, seen)
-        _check_runs(connection, question, seen)
-        tenants: dict[int, str] = dict(connection.execute("SELECT tenant_no, tenant_id FROM tenant").fetchall())
-        differences = [_difference(one, seen, tenants) for one in seen.found]
-        identities = build_identities(differences, seen.looks)
-        rows = ledger.read_ledger(connection) if question.tenants is None else ()
-        if question.tenants is None:
-            identities = [*_ledger_identities(connection, question, seen, rows), *identities]
-        through = read_data_through(connection)
+        report, remembered = audit_snapshot(connection, question)
     if question.tenants is None:
-        _remember(connection, seen)
-    return Report(
-        tuple(identities), rows, tuple(seen.waiting), through, seen.checked, seen.known, time.monotonic() - began
-    )
+        _remember(connection, remembered)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def audit_snapshot(connection: psycopg.Connection, question: Question) -> tuple[Report, Remembered]:
+    """The audit within a transaction that sees one snapshot, and what is to be remembered of it."""
+    connection.execute(f"SET LOCAL statement_timeout = {_STATEMENT_SECONDS_MAX * 1000}")
+    # Ranges are read whole: an index would fetch their rows one by one, in its own order.
+    connection.execute("SET LOCAL enable_indexscan = off")
+    connection.execute("SET LOCAL jit = off")
+    connection.execute("SET LOCAL work_mem = '128MB'")
+    seen = _look(connection, question)
+    _check_hours(connection, question, seen)
+    _check_days(connection, question, seen)
+    _check_runs(connection, question, seen)
+    tenants: dict[int, str] = dict(connection.execute("SELECT tenant_no, tenant_id FROM tenant").fetchall())
+    differences = [_difference(one, seen, tenants) for one in seen.found]
+    identities = build_identities(differences, seen.looks)
+    rows = ledger.read_ledger(connection) if question.tenants is None else ()
+    if question.tenants is None:
+        identities = [*_ledger_identities(connection, question, seen, rows), *identities]
+    through = read_data_through(connection)
+    report = Report(tuple(identities), rows, tuple(seen.waiting), through, seen.checked, seen.known, 0.0)
+    return report, Remembered(seen.right, seen.wrong)
 
 
 def _ledger_identities(
@@ -268,7 +288,7 @@ def _waits(relation: str, bucket: datetime, seen: _Seen) -> bool:
     return any(bucket <= marked < end for marked in seen.waiting)
 
 
-def _remember(connection: psycopg.Connection, seen: _Seen) -> None:
+def _remember(connection: psycopg.Connection, seen: Remembered) -> None:
     try:
         with connection.transaction():
             for scope in ("hour", "day", "run"):

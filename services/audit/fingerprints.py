@@ -1,5 +1,5 @@
-"""What a bucket looks like, cheaply: row counts and order-free hashes. A bucket that was found right and still looks the
-same is not checked again. SQL text only.
+"""What a bucket looks like, cheaply: row counts and order-free hashes. One that was right and still looks the same is
+not checked again. SQL text only.
 
 Raw events are never changed and only ever added together with their rollup rows and identities, so that counting them
 is enough here; `full` audits don't trust that.
@@ -55,6 +55,8 @@ BESIDE_RAW = (
 RUNS = (
     "run_base",
     "started_at",
-    "tenant_no, run_id, kafka_partition, started_at, ended_at, calls, unpriced_events, billed_pico_usd, "
-    "adjustment_pico_usd",
+    (
+        "tenant_no, run_id, kafka_partition, started_at, ended_at, calls, unpriced_events, billed_pico_usd, "
+        "adjustment_pico_usd"
+    ),
 )

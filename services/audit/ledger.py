@@ -19,14 +19,14 @@ _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS: Final = (
     'SELECT l.topic, l.topic_id, l.kafka_partition AS "partition", l.next_offset, p.end_offset, l.stream_through, '
     "l.events_read, l.counted, l.duplicate, l.dead_lettered, l.quarantined FROM ledger AS l "
-    "LEFT JOIN partition_progress AS p USING (topic_id, kafka_partition) ORDER BY l.topic, l.topic_id, l.kafka_partition "
-    "LIMIT 10000"
+    "LEFT JOIN partition_progress AS p USING (topic_id, kafka_partition) "
+    "ORDER BY l.topic, l.topic_id, l.kafka_partition LIMIT 10000"
 )
 _PASSED: Final = (
     "SELECT l.topic, l.kafka_partition, l.next_offset, l.read_from + l.messages_read + coalesce((SELECT "
     "sum(g.next_offset - g.first_offset) FROM ledger_gap AS g WHERE (g.cluster_id, g.topic_id, g.kafka_partition) = "
-    "(l.cluster_id, l.topic_id, l.kafka_partition) AND g.first_offset >= l.read_from AND g.next_offset <= l.next_offset), "
-    "0) FROM ledger AS l ORDER BY 1, 2"
+    "(l.cluster_id, l.topic_id, l.kafka_partition) AND g.first_offset >= l.read_from "
+    "AND g.next_offset <= l.next_offset), 0) FROM ledger AS l ORDER BY 1, 2"
 )
 _BY_PARTITION: Final = (
     "SELECT p.kafka_partition, p.counted, coalesce(m.calls, 0) FROM (SELECT kafka_partition, sum(counted) AS counted "

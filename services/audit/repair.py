@@ -54,8 +54,9 @@ Note = Callable[[psycopg.Connection, Repaired], None]
 def repair(connection: psycopg.Connection, start: datetime, end: datetime, note: Note) -> list[Repaired]:
     """Rebuilds every level of every rollup, and the runs, of [start, end) widened to whole hours.
 
-    `note` is called in the transaction of each piece, to write it down. Levels above the hours are rebuilt for the days touched. `connection` is in autocommit and UTC. Killed at any
-    moment, what was done is done and the rest as it was. Raises CannotRepairError where raw events are not complete.
+    `note` is called in the transaction of each piece, to write it down. Days are rebuilt whole. `connection` is in
+    autocommit and UTC. Killed at any moment, what was done is done and the rest as it was. Raises CannotRepairError
+    where raw events are not complete.
     """
     start, end = _floor(start, _HOUR), _floor(end - timedelta(microseconds=1), _HOUR) + _HOUR
     floor = connection.execute(
@@ -120,7 +121,8 @@ def _repair_base(
             # Until they are refreshed, outside a transaction, readers take the base.
             connection.execute(
                 "INSERT INTO dirty_bucket (bucket) SELECT q FROM generate_series(%(start)s::timestamptz, "
-                "%(end)s::timestamptz - INTERVAL '15 minutes', '15 minutes') AS q, rollup_state WHERE q < closed_through",
+                "%(end)s::timestamptz - INTERVAL '15 minutes', '15 minutes') AS q, rollup_state "
+                "WHERE q < closed_through",
                 values,
             )
         else:

@@ -132,7 +132,10 @@ def identities(tenants: tuple[int, ...] | None) -> str:
 
 def unpriced(tenants: tuple[int, ...] | None) -> str:
     """The same rows where the events in line for a price are not those without one."""
-    healed = f"SELECT tenant_no, event_key, occurred_at FROM cost_adjustment WHERE heals_unpriced AND {within('occurred_at')}"
+    healed = (
+        "SELECT tenant_no, event_key, occurred_at FROM cost_adjustment "
+        f"WHERE heals_unpriced AND {within('occurred_at')}"
+    )
     hour = f"SELECT {floor_sql('hour', 'occurred_at')} AS bucket, tenant_no, count(*) AS events FROM"
     expected = (
         f"{hour} usage_event AS e WHERE cost_pico_usd IS NULL AND {within('occurred_at', tenants)} "
@@ -155,7 +158,8 @@ def attempts(tenants: tuple[int, ...] | None) -> str:
     )
     found = (
         f"SELECT {floor_sql('hour', 'bucket')} AS bucket, tenant_no, sum(calls) AS calls, "
-        f"sum(billed_pico_usd) AS billed_pico_usd FROM {USAGE.view('minute')} WHERE {within('bucket', tenants)} GROUP BY 1, 2"
+        f"sum(billed_pico_usd) AS billed_pico_usd FROM {USAGE.view('minute')} "
+        f"WHERE {within('bucket', tenants)} GROUP BY 1, 2"
     )
     return f"{_joined('requests', ['calls', 'billed_pico_usd'], expected, found)} LIMIT {DIFFERENCES_MAX}"
 

@@ -125,9 +125,12 @@ def show(report: Report, say: Callable[[str], None]) -> None:
             say(f"        ({identity.note})")
     broken = sum(not identity.holds for identity in report.identities)
     verdict = "Everything holds" if report.holds else f"{broken} of {len(report.identities)} identities do not hold"
-    through = f", counted up to {report.data_through.isoformat(timespec='seconds')}" if report.data_through else ""
+    through = ""
+    if report.data_through:
+        through = f", counted up to {report.data_through.isoformat(timespec='seconds')}"
     known = f"{report.hours_known:,} known from before" if report.hours_known else "none known from before"
-    say(f"{verdict}{through}. {report.hours_checked:,} hours compared with the raw events, {known}, {report.seconds:.1f} s.")
+    say(f"{verdict}{through}.")
+    say(f"{report.hours_checked:,} hours compared with the raw events, {known}, in {report.seconds:.1f} s.")
     if report.waiting:
         first = report.waiting[0].isoformat(timespec="minutes")
         say(f"{len(report.waiting)} quarters of an hour wait for refresh, from {first} on.")

@@ -12,8 +12,10 @@ from psycopg.rows import dict_row
 
 from pricing.entries import END_OF_TIME_US, PriceBook
 from pricing.usage import USAGE_CLASS_INDEX
+from services.audit.engine import Question
 from services.query.auth import Admin, Reader
 from services.query.pages.answers import PageRoute, page
+from services.query.pages.audit_page import audit_context
 from services.query.pages.colours import colour_class
 from services.query.pages.formats import count, listing, number_word, plural
 from services.query.pages.reading import read_tenants
@@ -21,13 +23,11 @@ from services.query.pages.scope import scope_for
 from services.query.pages.sentences import Sentence, Words
 from services.query.pages.surroundings import surroundings
 from services.query.parts import parts_of
-from services.query.read.audit import read_ledger, read_levels, read_waiting
-from services.query.read.freshness import read_data_through
+from services.query.read.audit import live_audit
 from services.query.read.session import reading
 from services.query.read.statement import tenant_condition
 
 ALERTS_SHOWN: Final = 100
-AUDIT_DAYS: Final = 7
 _SHOWN_CLASSES: Final = ("input_uncached", "cache_read", "cache_write_5m", "output_text")
 _MICROSECONDS: Final = 1_000_000
 
@@ -182,32 +182,11 @@ async def prices(request: Request, principal: Reader) -> Response:
 @router.get("/audit")
 async def audit(request: Request, principal: Admin) -> Response:
     parts = parts_of(request)
-    now = parts.clock()
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     async with reading(parts.reads) as conn:
         scope = scope_for(principal, await read_tenants(conn), None)
-        levels = await read_levels(conn, None, today - timedelta(days=AUDIT_DAYS - 1), today + timedelta(days=2))
-        ledger, waiting, data_through = await read_ledger(conn), await read_waiting(conn), await read_data_through(conn)
-        around = await surroundings(request, conn, principal, scope, "audit")
-    broken = [level for level in levels if not level.holds]
-    sentence: Sentence = (
-        Words("Every level says the same as the raw events", "relief"),
-        Words(f", over the last {AUDIT_DAYS} days."),
-    )
-    if broken:
-        verb = "disagrees" if len(broken) == 1 else "disagree"
-        sentence = (
-            Words(f"{count(len(broken))} {plural(len(broken), 'level')}", "alarm"),
-            Words(f" {verb} with the raw events."),
-        )
-    context = {
-        "levels": levels,
-        "ledger": ledger,
-        "waiting": waiting,
-        "data_through": data_through,
-        "sentence": sentence,
-    }
-    return page(request, "audit.html", {**around, **context})
+        around = await surroundings(conn, principal, scope, "audit", parts.clock())
+    report = await live_audit(parts.settings.database_dsn.get_secret_value(), Question())
+    return page(request, "audit.html", {**around, **audit_context(report)})
 
 
 @router.get("/keys")
