@@ -11,6 +11,7 @@ from fastapi import Request
 from psycopg_pool import AsyncConnectionPool
 
 from pricing.entries import PriceBook
+from services.query.read.budget_snapshot import BudgetSnapshot
 from services.query.settings import QuerySettings
 from services.runtime.keys import KeyStore
 
@@ -27,6 +28,7 @@ class QueryParts:
     book: PriceBook
     # Open event streams; they are counted to be limited.
     listeners: set[int] = field(default_factory=set)
+    budgets: BudgetSnapshot = field(default_factory=BudgetSnapshot)
 
 
 def parts_of(request: Request) -> QueryParts:

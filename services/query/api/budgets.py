@@ -18,7 +18,7 @@ from services.contracts.keys import Principal
 from services.query.api.admin_log import write_admin_log
 from services.query.api.parameters import Id, Name, NoParameters, PageParameters, read_offset
 from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
-from services.query.api.scope import scope_of, tenant_of
+from services.query.api.scope import NO_TENANT, scope_of, tenant_of
 from services.query.api.shapes import json_response, listing, money_string
 from services.query.auth import Admin, Reader
 from services.query.parts import QueryParts, parts_of
@@ -84,13 +84,17 @@ async def get_budgets(caller: Reader, asked: Annotated[BudgetListParameters, Que
 
 @router.get("/check", summary="Is there room for a call?")
 async def get_check(caller: Reader, asked: Annotated[CheckParameters, Query()], parts: Parts) -> Response:
-    now = parts.clock()
-    async with reading(parts.reads) as conn:
-        scope = await scope_of(conn, caller, asked.tenant_id)
-        if scope.tenant is None:
-            raise wrong_parameters([Complaint("tenant_id", "say whose budgets")])
-        budgets = [b for b in await read_budgets(conn, scope.tenant.tenant_id) if _concerns(b, asked)]
-        states = await read_budget_states(conn, scope.tenant, budgets, now)
+    now, tenant_id = parts.clock(), asked.tenant_id if asked.tenant_id is not None else caller.tenant_id
+    if tenant_id is None:
+        raise wrong_parameters([Complaint("tenant_id", "say whose budgets")])
+    if not caller.may_read(tenant_id):
+        raise not_found(NO_TENANT)
+    snapshot = await parts.budgets.states(parts.reads, now)
+    if tenant_id not in snapshot and tenant_id not in parts.budgets.tenants:
+        async with reading(parts.reads) as conn:
+            await scope_of(conn, caller, tenant_id)
+        parts.budgets.tenants.add(tenant_id)
+    states = [state for state in snapshot.get(tenant_id, ()) if _concerns(state.budget, asked)]
     if not states:
         body: dict[str, Any] = {"status": "ok", "remaining_usd": None, "resets_at": None, "as_of": now}
         return json_response({"data": {**body, "budget_id": None}})
@@ -127,6 +131,7 @@ async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Pa
         )
         assert made is not None
         await write_admin_log(conn, caller, "budget.create", str(made.budget_id), _said(made))
+    parts.budgets.forget()
     return json_response({"data": _body(made)}, 201)
 
 
@@ -158,6 +163,7 @@ async def patch_budget(caller: Admin, budget_id: str, body: BudgetChange, _asked
         if changed is None:
             raise not_found(_NO_BUDGET)
         await write_admin_log(conn, caller, "budget.change", budget_id, _said(changed))
+    parts.budgets.forget()
     return json_response({"data": _body(changed)})
 
 
@@ -167,6 +173,7 @@ async def delete_budget(caller: Admin, budget_id: str, _asked: Nothing, parts: P
         budget = await _find(conn, caller, budget_id)
         await conn.execute("DELETE FROM budget WHERE budget_id = %s", (budget.budget_id,))
         await write_admin_log(conn, caller, "budget.delete", budget_id, _said(budget))
+    parts.budgets.forget()
     return Response(status_code=204)
 
 

@@ -23,6 +23,8 @@ _GRANULARITY: dict[BudgetWindow, Granularity] = {"daily": "day", "weekly": "week
 _COLUMNS = "budget_id, tenant_id, scope, budget_window, limit_pico_usd, thresholds, created_at"
 WARNING_PERCENT, EXCEEDED_PERCENT = 80, 100
 BUDGETS_MAX = 1_000
+# Of all tenants together.
+SNAPSHOT_BUDGETS_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,40 @@ async def read_budgets(
             {"tenant": tenant_id, "limit": limit, "offset": offset},
         )
         return await cursor.fetchall()
+
+
+async def read_all_budget_states(conn: AsyncConnection[Any], now: datetime) -> list[BudgetState]:
+    """Every budget of every tenant: one question for each zone, window and kind of scope, however many tenants."""
+    budgets = await read_budgets(conn, None, SNAPSHOT_BUDGETS_MAX)
+    tenants = await _tenants_of(conn, {budget.tenant_id for budget in budgets})
+    kinds: dict[tuple[str, BudgetWindow, tuple[str, ...]], list[Budget]] = {}
+    for budget in budgets:
+        tenant = tenants[budget.tenant_id]
+        kinds.setdefault((tenant.zone.key, budget.budget_window, tuple(sorted(budget.scope))), []).append(budget)
+    states: list[BudgetState] = []
+    for (zone, window, names), mine in kinds.items():
+        start, end = running_window(window, ZoneInfo(zone), now)
+        filters = tuple((name, tuple(dict.fromkeys(b.scope[name] for b in mine))) for name in names)
+        asked = tuple(dict.fromkeys(tenants[b.tenant_id].tenant_no for b in mine))
+        query = CostQuery(
+            asked, start, end, ZoneInfo(zone), group_by=("tenant_id", *names), filters=filters, measures=("cost_usd",),
+            limit=SNAPSHOT_BUDGETS_MAX,
+        )  # fmt: skip
+        answer = await read_costs(conn, query)
+        spent = {tuple(row.dimensions.values()): row.figures["cost_usd"] or 0 for row in answer.rows}
+        for budget in mine:
+            usd = spent.get((budget.tenant_id, *(budget.scope[name] for name in names)), 0)
+            states.append(BudgetState(budget, int(usd * PICO_PER_USD), start, end, answer.data_through))
+    return states
+
+
+async def _tenants_of(conn: AsyncConnection[Any], tenant_ids: set[str]) -> dict[str, Tenant]:
+    async with conn.cursor(row_factory=class_row(Tenant)) as cursor:
+        await cursor.execute(
+            "SELECT tenant_no, tenant_id, name, tz, created_at FROM tenant WHERE tenant_id = ANY(%s)",
+            (sorted(tenant_ids),),
+        )
+        return {tenant.tenant_id: tenant for tenant in await cursor.fetchall()}
 
 
 async def read_budget_states(
