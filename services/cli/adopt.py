@@ -64,7 +64,7 @@ def adopt(yes: bool, start: str, as_json: bool) -> None:
 
 
 def _adopt(place: Place, *, yes: bool, start: str, as_json: bool) -> bool:
-    log = read_log(place.kafka_bootstrap, place.usage_topic)
+    log = read_log(place)
     with psycopg.connect(place.database_dsn) as connection:
         adoptions = plan(log, _ledger(connection, log), _other_logs(connection, log, place.usage_topic), start)
         if yes and adoptions:
@@ -89,15 +89,15 @@ def _say(adoptions: Sequence[Adoption], *, done: bool) -> None:
     )
 
 
-def read_log(bootstrap: str, topic: str) -> Log:
+def read_log(place: Place) -> Log:
     """Raises KafkaException when the broker is away, Refused when it has no such topic."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    topic, admin = place.usage_topic, AdminClient(place.kafka())
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_SECONDS)[topic].result()
     except KafkaException as error:
         raise Refused(f"topic {topic}: {error.args[0].str()}") from error
     cluster = admin.describe_cluster(request_timeout=_TIMEOUT_SECONDS).result()
-    consumer = Consumer({"bootstrap.servers": bootstrap, "log_level": 0, "group.id": "spendstream-adopt"})
+    consumer = Consumer(place.kafka(group_id="spendstream-adopt"))
     try:
         bounds = {
             each.id: consumer.get_watermark_offsets(TopicPartition(topic, each.id), timeout=_TIMEOUT_SECONDS)

@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 
-from services.cli.operating import Refused
+from services.cli.operating import Place, Refused
 from services.contracts.stubs.spendstream.v1 import spike_pb2, usage_pb2
 from services.contracts.topics import EVENTS_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX
 
@@ -51,13 +51,10 @@ class Letter:
             return None
 
 
-def read_letters(bootstrap: str, topic: str) -> Iterator[Letter]:
+def read_letters(place: Place) -> Iterator[Letter]:
     """Every letter that is in the topic now, oldest first, each once. Raises KafkaException when the broker is away."""
-    consumer = Consumer({
-        "bootstrap.servers": bootstrap, "log_level": 0, "group.id": "spendstream-dlq", "enable.auto.commit": False,
-        "enable.partition.eof": True,
-    })  # fmt: skip
-    seen: set[str] = set()
+    consumer = Consumer(place.kafka(group_id="spendstream-dlq", enable_auto_commit=False, enable_partition_eof=True))
+    topic, seen = place.dead_letter_topic, set[str]()
     try:
         partitions = consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
         reading = set(partitions)
@@ -93,7 +90,7 @@ def _letter(message: Message) -> Letter:
     )
 
 
-def send_again(bootstrap: str, topic: str, letters: Sequence[Letter]) -> int:
+def send_again(place: Place, letters: Sequence[Letter]) -> int:
     """Sends what the letters hold through the usage topic once more; the number of letters the broker has taken.
 
     Identity decides as it does for any event: what was counted meanwhile is a duplicate, a conflict stays one. Raises
@@ -102,7 +99,7 @@ def send_again(bootstrap: str, topic: str, letters: Sequence[Letter]) -> int:
     cut = [letter.place for letter in letters if letter.detail.endswith(_CUT)]
     if cut:
         raise Refused(f"{len(cut)} letters hold only a part of their bytes and can't be sent: {', '.join(cut[:5])}")
-    send(bootstrap, topic, list(_messages(letters)))
+    send(place, list(_messages(letters)))
     return len(letters)
 
 
@@ -132,15 +129,17 @@ def batches(payloads: Sequence[bytes], door: str) -> Iterator[bytes]:
         yield usage_pb2.UsageBatchEnvelope(events=events, door=door).SerializeToString()
 
 
-def send(
-    bootstrap: str, topic: str, messages: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()
-) -> None:
+def send(place: Place, messages: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()) -> None:
     """Returns when the broker has all (key, value); raises Refused when it does not take them."""
-    producer = Producer({
-        "bootstrap.servers": bootstrap, "log_level": 0, "acks": "all", "enable.idempotence": True,
-        "compression.type": "zstd", "message.max.bytes": MESSAGE_BYTES_MAX,
-        "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
-    })  # fmt: skip
+    producer = Producer(
+        place.kafka(
+            acks="all",
+            enable_idempotence=True,
+            compression_type="zstd",
+            message_max_bytes=MESSAGE_BYTES_MAX,
+            message_timeout_ms=int(_TIMEOUT_SECONDS * 1000),
+        )
+    )
     failed: list[str] = []
 
     def delivered(error: KafkaError | None, _: Message) -> None:
@@ -148,7 +147,7 @@ def send(
             failed.append(error.str())
 
     for key, value in messages:
-        producer.produce(topic, value, key or None, headers=list(headers), on_delivery=delivered)
+        producer.produce(place.usage_topic, value, key or None, headers=list(headers), on_delivery=delivered)
         producer.poll(0)
     waiting = producer.flush(_TIMEOUT_SECONDS)
     if failed or waiting:

@@ -15,7 +15,7 @@ _HEX_BYTES_SHOWN = 4_096
 
 
 def _chosen(place: Place, reason: str | None, tenant: str | None) -> Iterable[Letter]:
-    for letter in read_letters(place.kafka_bootstrap, place.dead_letter_topic):
+    for letter in read_letters(place):
         if reason in (None, letter.reason) and tenant in (None, letter.tenant_id):
             yield letter
 
@@ -96,7 +96,7 @@ def replay_letters(
             # First the note, in a transaction that ends after the sending: what was sent is never without one.
             said = {"letters": len(letters), "reason": reason, "tenant_id": tenant, "places": list(places)}
             write_admin_log(connection, "dlq.replay", where.usage_topic, said)
-            sent = send_again(where.kafka_bootstrap, where.usage_topic, letters)
+            sent = send_again(where, letters)
         if as_json:
             show_json({"sent": sent})
         else:
@@ -107,7 +107,7 @@ def replay_letters(
 
 def _find(where: Place, places: Iterable[str]) -> list[Letter]:
     wanted = set(places)
-    found = [one for one in read_letters(where.kafka_bootstrap, where.dead_letter_topic) if one.place in wanted]
+    found = [one for one in read_letters(where) if one.place in wanted]
     missing = sorted(wanted - {one.place for one in found})
     if missing:
         raise Refused(f"no dead letter is at {', '.join(missing)}")

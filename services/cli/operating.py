@@ -14,10 +14,12 @@ import click
 import orjson
 import psycopg
 from confluent_kafka import KafkaException
+from pydantic import ValidationError
 
 from services.cli.running import find_running
 from services.contracts.topics import DEAD_LETTER, USAGE_EVENTS
 from services.runtime.embedded.home import default_home
+from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity, KafkaSecuritySettings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -36,6 +38,12 @@ class Place:
     kafka_bootstrap: str
     usage_topic: str
     dead_letter_topic: str
+    security: KafkaSecurity = PLAINTEXT
+
+    def kafka(self, **more: str | int | bool) -> dict[str, str | int | float | bool]:
+        """A client's configuration; `more` names settings with _ for their dots. The library itself keeps quiet."""
+        settings = {name.replace("_", "."): value for name, value in more.items()}
+        return {**self.security.client_config(self.kafka_bootstrap), "log_level": 0, **settings}
 
 
 def find_place(environment: Mapping[str, str] = os.environ) -> Place:
@@ -58,6 +66,7 @@ def find_place(environment: Mapping[str, str] = os.environ) -> Place:
         bootstrap,
         environment.get("SPENDSTREAM_USAGE_TOPIC", USAGE_EVENTS.name),
         environment.get("SPENDSTREAM_DEAD_LETTER_TOPIC", DEAD_LETTER.name),
+        KafkaSecuritySettings().kafka_security,
     )
 
 
@@ -67,6 +76,8 @@ def complaining(command: str, work: Callable[[Place], T]) -> T:
         return work(find_place())
     except Refused as error:
         _fail(command, str(error))
+    except ValidationError as error:
+        _fail(command, str(error.errors()[0]["msg"]))
     except psycopg.Error as error:
         _fail(command, f"the database: {str(error).strip() or type(error).__name__}")
     except KafkaException as error:

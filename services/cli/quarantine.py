@@ -114,7 +114,7 @@ def _admit_some(connection: psycopg.Connection[Any], place: Place, ids: list[int
             for tenant_id, payloads in by_tenant.items()
             for message in batches(payloads, "admitted")
         ]
-        send(place.kafka_bootstrap, place.usage_topic, messages, headers=[(ADMITTED_HEADER, b"1")])
+        send(place, messages, headers=[(ADMITTED_HEADER, b"1")])
         numbers = [row[0] for row in rows]
         connection.execute("UPDATE quarantined_event SET admitted_at = now() WHERE quarantine_id = ANY(%s)", (numbers,))
         write_admin_log(
