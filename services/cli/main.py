@@ -9,6 +9,7 @@ import click
 # Subcommand → (module, name of the click command in it, what the help says).
 _COMMANDS = {
     "up": ("services.cli.up", "up", "Run everything on this machine until Ctrl-C."),
+    "price": ("services.cli.price", "price", "Check the price book, look into it, take over prices."),
     "replay": ("services.cli.replay", "replay", "Send a file of events and wait until it is counted."),
     "audit": ("services.cli.audit", "audit", "Check the identities that must hold."),
     "dlq": ("services.cli.dlq", "dlq", "List, show and replay dead letters."),

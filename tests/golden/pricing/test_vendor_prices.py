@@ -9,6 +9,7 @@ import pytest
 from pricing.book import load_book
 from pricing.kernel import price_event
 from pricing.money import usd_decimal
+from pricing.usage import USAGE_CLASSES
 
 BOOK = load_book()
 M = 1_000_000
@@ -164,31 +165,61 @@ def test_a_call_costs_what_the_vendors_page_says(case: Case) -> None:
     assert usd_decimal(result.cost_pico_usd) == case.usd
 
 
-@pytest.mark.parametrize(
-    ("provider", "model"),
-    [
-        ("openai", "gpt-4o-audio-preview"),  # audio is dearer than gpt-4o's text
-        ("openai", "ft:gpt-4o-mini-2024-07-18:org::id"),  # fine-tuned models cost more than what they were tuned from
-        ("openai", "gpt-3.5-turbo-0613"),
-        ("openai", "gpt-5.1-codex-mini"),
-        ("google", "gemini-1.5-flash-8b"),
-        ("cohere", "command-r-plus-04-2024"),
-        ("aws.bedrock", "us.amazon.nova-premier-v1:0"),
-        ("anthropic", "claude"),
-    ],
-)
-def test_a_model_that_costs_something_else_is_not_mistaken_for_its_neighbour(provider: str, model: str) -> None:
+# Each costs something else than the model its name begins with.
+NEIGHBOURS = [
+    ("openai", "gpt-4o-audio-preview", ""),
+    ("openai", "ft:gpt-4o-mini-2024-07-18:org::id", ""),
+    ("openai", "gpt-3.5-turbo-0613", "openai/gpt-3.5-turbo-0613@2026-01-01"),
+    ("openai", "gpt-5.1-codex-mini", "openai/gpt-5.1-codex-mini@2026-01-01"),
+    ("google", "gemini-1.5-flash-8b", ""),
+    ("cohere", "command-r-plus-04-2024", ""),
+    ("aws.bedrock", "us.amazon.nova-premier-v1:0", ""),
+    ("anthropic", "claude", ""),
+]
+
+
+@pytest.mark.parametrize(("provider", "model", "entry_id"), NEIGHBOURS)
+def test_a_model_that_costs_something_else_is_not_mistaken_for_its_neighbour(
+    provider: str, model: str, entry_id: str
+) -> None:
     result = price_event(BOOK, {"input_uncached": 1}, provider=provider, model=model, occurred_at_us=1_790 * 10**12)
-    assert (result.cost_pico_usd, result.entry_id) == (None, "")
+    assert result.entry_id == entry_id
+    assert (result.cost_pico_usd is None) == (entry_id == "")
 
 
-def test_forty_models_of_eight_vendors_have_a_price_today() -> None:
+def test_five_hundred_models_of_twenty_vendors_have_a_price_today_with_source_and_date() -> None:
     today_us = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * 1_000_000
-    priced = [
-        (vendor, model)
+    priced = {
+        (vendor, model): entry
         for vendor, provider in BOOK.providers.items()
         for model, prices in provider.models.items()
-        if prices.entry_at(today_us)
-    ]
-    assert len(priced) >= 40
-    assert len({vendor for vendor, _ in priced}) >= 8
+        if (entry := prices.entry_at(today_us))
+    }
+    assert len(priced) >= 500
+    assert len({vendor for vendor, _ in priced}) >= 20
+    assert all(entry.source.startswith("https://") and entry.checked for entry in priced.values())
+
+
+def test_every_rule_leads_to_a_model_that_has_a_price() -> None:
+    for provider in BOOK.providers.values():
+        for match, model in provider.exact_rules.items():
+            assert BOOK.find(provider.name, match) is provider.models[model]
+        for rule in provider.prefix_rules:
+            assert provider.find(f"{rule.prefix}\N{SNOWMAN}") is provider.models[rule.model]
+            assert rule.reason
+    for alias, provider_name in BOOK.provider_aliases.items():
+        assert BOOK.provider(alias) is BOOK.providers[provider_name]
+
+
+def test_no_price_of_the_book_is_beyond_what_is_plausible() -> None:
+    for provider in BOOK.providers.values():
+        for prices in provider.models.values():
+            for entry in prices.entries:
+                plan = entry.plan("")
+                assert plan is not None
+                for band in plan.bands:
+                    by_class = dict(zip(USAGE_CLASSES, band.prices, strict=True))
+                    prompt, cached, text = (by_class[c] for c in ("input_uncached", "cache_read", "output_text"))
+                    assert cached is None or prompt is None or cached <= prompt, entry.entry_id
+                    assert (prompt or 0) <= 200 * M and (text or 0) <= 800 * M, entry.entry_id
+                    assert not prompt or not text or prompt / 4 <= text <= 40 * prompt, entry.entry_id
