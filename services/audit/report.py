@@ -10,6 +10,7 @@ from typing import Final
 from pricing.money import usd_string
 
 _MONEY_SUFFIX: Final = "_pico_usd"
+_JSON_INTEGER_MAX: Final = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ def row_to_json(row: PartitionRow) -> dict[str, object]:
 def _figure(name: str, value: int) -> tuple[str, object]:
     if name.endswith(_MONEY_SUFFIX):
         return name.replace(_MONEY_SUFFIX, "_usd"), usd_string(value)
-    return name, value
+    # Weighted sums are longer than what JSON's readers hold exactly.
+    return name, value if abs(value) < _JSON_INTEGER_MAX else str(value)
 
 
 def _moment(moment: datetime | None) -> str | None:
