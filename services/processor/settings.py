@@ -27,7 +27,7 @@ class ProcessorSettings(KafkaSecuritySettings):
     dead_letter_topic: str = DEAD_LETTER.name
     spikes_topic: str = SPEND_SPIKES.name
     # Messages of up to 500 events in one transaction, and how long a flush waits for more.
-    flush_messages_max: int = 80
+    flush_messages_max: int = 72
     flush_linger_seconds: float = 0.05
     refresh_seconds: float = 2.0
     # Buckets close this long after they end, so that the usual stragglers need no refresh.
