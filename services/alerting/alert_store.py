@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from services.alerting.rules import AlertKey, Channel, Firing, Rule, SpikeRow
 from services.alerting.spend_store import spike_costs
+from services.runtime.sealing import Sealer, is_sealed
 
 Connection = psycopg.Connection[Any]
 # A spike found while no worker ran is still told within this.
@@ -183,3 +184,22 @@ def _queue(connection: Connection, alert_id: UUID, outgoing: Iterable[Outgoing],
             "VALUES (%s, %s, %s, %s, %s, %s)",
             [alert_id, one.channel, one.target, Jsonb(one.payload), now, now],
         )
+
+
+def seal_plain(connection: Connection, sealer: Sealer) -> int:
+    """Seals the addresses that are stored as they are, from before there was a key; how many rules had one."""
+    if not sealer.has_key:
+        return 0
+    with connection.transaction():
+        rows = connection.execute(
+            "SELECT rule_id, slack_webhook, webhook_url FROM alert_rule "
+            "WHERE slack_webhook IS NOT NULL OR webhook_url IS NOT NULL FOR UPDATE"
+        ).fetchall()
+        changed = 0
+        for rule_id, *addresses in rows:
+            sealed = [sealer.seal(one) if one and not is_sealed(one) else one for one in addresses]
+            if sealed != addresses:
+                changed += connection.execute(
+                    "UPDATE alert_rule SET slack_webhook = %s, webhook_url = %s WHERE rule_id = %s", [*sealed, rule_id]
+                ).rowcount
+    return changed

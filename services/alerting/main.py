@@ -17,6 +17,7 @@ import structlog
 from pydantic import ValidationError
 
 from services.alerting import metrics
+from services.alerting.alert_store import seal_plain
 from services.alerting.evaluator import Telling, evaluate_limits, evaluate_spikes, evaluate_troubles
 from services.alerting.health import health_server
 from services.alerting.loops import Connection, Loop
@@ -24,6 +25,7 @@ from services.alerting.outbox import pending, send_next
 from services.alerting.senders import Channels, Sender, make_client
 from services.alerting.settings import AlertingSettings
 from services.runtime.logs import configure_logging
+from services.runtime.sealing import Sealer
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,8 @@ def serve(settings: AlertingSettings, stop: threading.Event, listening: Callable
         return psycopg.connect(dsn, application_name="spendstream-alerting", connect_timeout=5)
 
     def watch(connection: Connection) -> float:
+        if limits_due[0] == float("-inf"):
+            seal_plain(connection, Sealer(_channels(settings).address_key))
         with metrics.EVALUATE_SECONDS.labels("spikes").time():
             evaluate_spikes(connection, _now(), telling)
         if monotonic() >= limits_due[0]:
@@ -113,8 +117,9 @@ def _channels(settings: AlertingSettings) -> Channels:
         return secret.get_secret_value() if secret is not None else ""
 
     return Channels(
-        text("slack_webhook"), text("webhook_secret"), settings.private_hosts, text("smtp_url"), settings.smtp_from
-    )
+        text("slack_webhook"), text("webhook_secret"), settings.private_hosts, text("smtp_url"), settings.smtp_from,
+        text("address_key"),
+    )  # fmt: skip
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ from services.alerting.delivery import (
 from services.alerting.mail_message import mail
 from services.alerting.outbox import Notification
 from services.alerting.webhook_message import signed_headers
+from services.runtime.sealing import CannotOpen, Sealer
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 ANSWER_BYTES_MAX = 4_096
@@ -42,6 +43,7 @@ class Channels:
     private_hosts: frozenset[str] | None
     smtp_url: str
     smtp_from: str
+    address_key: str = ""
 
     def __repr__(self) -> str:
         return "Channels(…)"
@@ -75,6 +77,8 @@ class Sender:
             return Later(str(error))
         except AddressRefused as error:
             return Never(str(error))
+        except CannotOpen as error:
+            return Never(f"the address can't be opened, {error}: SPENDSTREAM_ADDRESS_KEY")
         except httpx.HTTPError as error:
             # The error's own text may hold the address, which is a secret.
             return Later(f"network error: {type(error).__name__}")
@@ -82,7 +86,9 @@ class Sender:
             return Never("the webhook's address is not a URL")
 
     def _post(self, notification: Notification) -> Outcome:
-        address = notification.address if notification.target == "rule" else self.channels.slack_webhook
+        address = self.channels.slack_webhook
+        if notification.target == "rule":
+            address = Sealer(self.channels.address_key).open(notification.address)
         if not address:
             return Never("the channel was removed")
         body = orjson.dumps(notification.payload)

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.alerting.webhook_message import decode_secret
+from services.runtime.sealing import Sealer
 
 
 class AlertingSettings(BaseSettings):
@@ -22,6 +23,8 @@ class AlertingSettings(BaseSettings):
     slack_webhook: SecretStr | None = None
     # Signs generic webhooks: whsec_ and base64, as Standard Webhooks say.
     webhook_secret: SecretStr | None = None
+    # Opens the sealed addresses of rules' webhooks; the query service seals them with the same key.
+    address_key: SecretStr | None = None
     # "1" for all, or host names separated by commas, that may be private addresses or plain http.
     allow_private_webhooks: str = ""
     # smtp://user:password@host:port, smtps:// for TLS from the start; smtp:// uses STARTTLS where the server offers it.
@@ -32,7 +35,7 @@ class AlertingSettings(BaseSettings):
     alerting_senders: int = Field(default=2, ge=1, le=16)
     log_level: str = "info"
 
-    @field_validator("slack_webhook", "webhook_secret", "smtp_url", mode="before")
+    @field_validator("slack_webhook", "webhook_secret", "smtp_url", "address_key", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if value == "" else value
@@ -42,6 +45,13 @@ class AlertingSettings(BaseSettings):
     def _is_a_signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             decode_secret(value.get_secret_value())
+        return value
+
+    @field_validator("address_key")
+    @classmethod
+    def _is_a_sealing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Sealer(value.get_secret_value())
         return value
 
     @property

@@ -40,6 +40,7 @@ from services.runtime.embedded.jars import JarsError
 from services.runtime.embedded.ports import PortTaken, choose_port
 from services.runtime.embedded.startup import StartError
 from services.runtime.readiness import answers_ok, waits_for_operator
+from services.runtime.sealing import make_sealing_key
 from services.runtime.supervision import Stage
 from services.runtime.supervisor import Child, ChildFailed, Supervisor
 
@@ -167,6 +168,7 @@ def _connections(settings: UpSettings, home: Home, backends: Backends) -> Connec
         admin_key=_given(settings.admin_key) or home.secret("admin_key", make_key),
         session_secret=_given(settings.session_secret) or home.secret("session_secret"),
         webhook_secret=_given(settings.webhook_secret) or home.secret("webhook_secret", _make_webhook_secret),
+        address_key=_given(settings.address_key) or home.secret("address_key", make_sealing_key),
         slack_webhook=_given(settings.slack_webhook),
     )
 

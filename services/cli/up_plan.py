@@ -44,6 +44,8 @@ class Connections:
     session_secret: str
     # Signs what generic webhooks are sent.
     webhook_secret: str
+    # Seals the webhooks' addresses in the database.
+    address_key: str
     slack_webhook: str | None
 
 
@@ -91,6 +93,7 @@ def environment(ports: Ports, connections: Connections, home: Path, *, demo: boo
         "ADMIN_KEY": connections.admin_key,
         "SESSION_SECRET": connections.session_secret,
         "WEBHOOK_SECRET": connections.webhook_secret,
+        "ADDRESS_KEY": connections.address_key,
         "QUERY_PORT": str(ports.query),
         "GATEWAY_PORT": str(ports.gateway),
         "GRPC_PORT": str(ports.grpc),

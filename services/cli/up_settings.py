@@ -31,6 +31,7 @@ class UpSettings(KafkaSecuritySettings):
     database_dsn: SecretStr | None = None
     kafka_bootstrap: str | None = None
     webhook_secret: SecretStr | None = None
+    address_key: SecretStr | None = None
     slack_webhook: SecretStr | None = None
     demo: bool = True
 

@@ -22,6 +22,8 @@ class QuerySettings(BaseSettings):
     admin_key: SecretStr | None = None
     # Signs sign-in links and session cookies.
     session_secret: SecretStr = Field(min_length=SECRET_CHARACTERS_MIN)
+    # Seals the addresses of webhooks; see services.runtime.sealing. Without it none can be set.
+    address_key: SecretStr | None = None
     query_host: str = "127.0.0.1"
     query_port: int = Field(default=8000, ge=0, le=65535)
     # Where the pages tell people to send their first event.

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
+from pydantic.alias_generators import to_camel
 
 from services.query.api.admin_log import write_admin_log
 from services.query.api.alert_bodies import AlertBody, masked, rule_body, test_payload
@@ -20,16 +21,26 @@ from services.query.auth import Admin
 from services.query.parts import QueryParts, parts_of
 from services.query.read.session import reading
 from services.query.read.tenants import find_tenant
+from services.runtime.sealing import CannotOpen, Sealer
 
 router = APIRouter(prefix="/api/v1/admin/llm-costs/alerts", tags=["alerts"])
 Parts = Annotated[QueryParts, Depends(parts_of)]
 Nothing = Annotated[NoParameters, Query()]
 _RULES_MAX = 1_000
+_ADDRESSES = ("slack_webhook", "webhook_url")
 _WRITTEN = (
     "name", "alert_type", "threshold_cents", "threshold_percent", "tenant_id", "scope", "notification_emails",
     "slack_webhook", "webhook_url", "notification_frequency", "is_active", "silenced_until",
 )  # fmt: skip
 _NO_RULE = "There is no such alert."
+# Each rule with its channels that nothing is sent to, and why.
+_RULES = """
+SELECT r.*, coalesce((SELECT jsonb_agg(jsonb_build_object('channel', p.channel, 'target', p.target,
+    'reason', p.reason, 'parkedAt', p.parked_at) ORDER BY p.channel, p.target) FROM parked_channel AS p
+    WHERE p.rule_id = r.rule_id AND p.parked_at >= r.updated_at), '[]') AS parked
+FROM alert_rule AS r WHERE %(rule_id)s::uuid IS NULL OR r.rule_id = %(rule_id)s
+ORDER BY r.created_at, r.name LIMIT %(limit)s
+"""
 # Each alert with its messages; one query, bounded by the page.
 _HISTORY = """
 SELECT a.alert_id, a.rule_id, r.name, r.alert_type, a.tenant_id, a.series, a.title, a.summary, a.state, a.threshold,
@@ -48,14 +59,14 @@ class HistoryParameters(NoParameters):
 @router.get("", summary="Alert rules, oldest first")
 async def get_alerts(_caller: Admin, _asked: Nothing, parts: Parts) -> Response:
     async with reading(parts.reads) as conn, conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute("SELECT * FROM alert_rule ORDER BY created_at, name LIMIT %s", (_RULES_MAX,))
-        return _success([rule_body(row) for row in await cursor.fetchall()])
+        await cursor.execute(_RULES.encode(), {"rule_id": None, "limit": _RULES_MAX})
+        return _success([_shown(row, parts) for row in await cursor.fetchall()])
 
 
 @router.post("", status_code=201, summary="Add an alert rule")
 async def post_alert(caller: Admin, body: AlertBody, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
-        values = await _values(conn, body, None)
+        values = await _values(conn, body, None, parts)
         row = await _one(
             conn,
             f"INSERT INTO alert_rule ({', '.join(_WRITTEN)}) VALUES ({_holes()}) RETURNING *",
@@ -63,7 +74,7 @@ async def post_alert(caller: Admin, body: AlertBody, _asked: Nothing, parts: Par
         )
         assert row is not None
         await write_admin_log(conn, caller, "alert.create", str(row["rule_id"]), {"name": body.name})
-    return _success(rule_body(row), 201)
+    return _success(_shown(row, parts), 201)
 
 
 @router.get("/history", summary="What was told, newest first")
@@ -76,13 +87,13 @@ async def get_history(_caller: Admin, asked: Annotated[HistoryParameters, Query(
 @router.get("/{rule_id}", summary="One alert rule")
 async def get_alert(_caller: Admin, rule_id: str, _asked: Nothing, parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
-        return _success(rule_body(await _rule(conn, rule_id)))
+        return _success(_shown(await _rule(conn, rule_id), parts))
 
 
 @router.put("/{rule_id}", summary="Replace an alert rule")
 async def put_alert(caller: Admin, rule_id: str, body: AlertBody, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
-        values = await _values(conn, body, await _rule(conn, rule_id))
+        values = await _values(conn, body, await _rule(conn, rule_id), parts)
         changes = ", ".join(f"{name} = %({name})s" for name in _WRITTEN)
         row = await _one(
             conn,
@@ -92,7 +103,7 @@ async def put_alert(caller: Admin, rule_id: str, body: AlertBody, _asked: Nothin
         if row is None:
             raise not_found(_NO_RULE)
         await write_admin_log(conn, caller, "alert.change", rule_id, {"name": body.name})
-    return _success(rule_body(row))
+    return _success(_shown(row, parts))
 
 
 @router.delete("/{rule_id}", status_code=204, summary="Remove an alert rule and its history")
@@ -133,15 +144,46 @@ async def post_alert_test(caller: Admin, rule_id: str, _asked: Nothing, parts: P
     return _success({"queued": len(channels), "channels": [channel for channel, _ in channels]}, 202)
 
 
-async def _values(conn: AsyncConnection[Any], body: AlertBody, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Column values; Problem 400 where the organisation is unknown. A masked address keeps the one there is."""
+async def _values(
+    conn: AsyncConnection[Any], body: AlertBody, before: dict[str, Any] | None, parts: QueryParts
+) -> dict[str, Any]:
+    """Column values, addresses sealed; Problem 400 where the organisation is unknown. A masked address keeps the one
+    there is.
+    """
     if body.organization_id is not None and await find_tenant(conn, body.organization_id) is None:
         raise wrong_parameters([Complaint("organizationId", "there is no such organisation")])
     values = {name: getattr(body, name) for name in _WRITTEN if name not in ("tenant_id", "scope")}
-    for name in ("slack_webhook", "webhook_url"):
-        if before is not None and values[name] is not None and values[name] == masked(before[name]):
+    sealer = _sealer(parts)
+    for name in _ADDRESSES:
+        if values[name] is None:
+            continue
+        if before is not None and before[name] and values[name] == masked(_opened(before[name], sealer)):
             values[name] = before[name]
+        elif sealer.has_key:
+            values[name] = sealer.seal(values[name])
+        else:
+            reason = "addresses are kept sealed: set SPENDSTREAM_ADDRESS_KEY first"
+            raise wrong_parameters([Complaint(to_camel(name), reason)])
     return {**values, "tenant_id": body.organization_id, "scope": Jsonb(body.scope)}
+
+
+def _sealer(parts: QueryParts) -> Sealer:
+    key = parts.settings.address_key
+    return Sealer(key.get_secret_value() if key is not None else "")
+
+
+def _opened(stored: str, sealer: Sealer) -> str:
+    """For its mask; one that can't be opened is shown as no more than that there is one."""
+    try:
+        return sealer.open(stored)
+    except CannotOpen:
+        return "https://unreadable"
+
+
+def _shown(row: dict[str, Any], parts: QueryParts) -> dict[str, Any]:
+    sealer = _sealer(parts)
+    opened = {name: _opened(row[name], sealer) if row[name] else None for name in _ADDRESSES}
+    return {**rule_body({**row, **opened}), "parkedChannels": row.get("parked", [])}
 
 
 def _holes() -> str:
@@ -149,7 +191,7 @@ def _holes() -> str:
 
 
 async def _rule(conn: AsyncConnection[Any], rule_id: str) -> dict[str, Any]:
-    row = await _one(conn, "SELECT * FROM alert_rule WHERE rule_id = %(rule_id)s", {"rule_id": _uuid(rule_id)})
+    row = await _one(conn, _RULES, {"rule_id": _uuid(rule_id), "limit": 1})
     if row is None:
         raise not_found(_NO_RULE)
     return row

@@ -60,7 +60,7 @@ def test_eighty_and_a_hundred_per_cent_of_a_budget_are_two_alerts_each_told_once
     series = "acme-corp/agent_id=helper monthly budget"
     assert told(connection) == [
         (series, "helper at acme-corp: 80.8 % of $100.00 used this month"),
-        (series, "helper at acme-corp: 103 % of $100.00 used this month"),
+        (series, "helper at acme-corp: 102.9 % of $100.00 used this month"),
     ]
     assert len(messages(connection)) == 2
 

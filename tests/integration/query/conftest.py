@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from services.query.app import build_app
 from services.query.main import build_parts
 from services.query.settings import QuerySettings
+from services.runtime.sealing import Sealer, make_sealing_key
 
 ADMIN_KEY = "sps_admin_of_the_tests_0123456789"
 SECRET = "the secret of the tests' sessions"
@@ -37,6 +38,11 @@ class Service:
     ) -> httpx.Response:
         headers = {**({"authorization": f"Bearer {key}"} if key else {}), **more.pop("headers", {})}
         return await self.client.request(method, path, headers=headers, **more)
+
+    def opened(self, stored: str) -> str:
+        """What a sealed address says."""
+        key = self.app.state.parts.settings.address_key
+        return Sealer(key.get_secret_value()).open(stored)
 
     async def get(self, path: str, key: str | None = ADMIN_KEY, **parameters: Any) -> httpx.Response:  # noqa: ANN401
         return await self.ask("GET", path, key, params=parameters)
@@ -64,7 +70,10 @@ def _routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
 @asynccontextmanager
 async def running_service(dsn: str) -> AsyncIterator[Service]:
     settings = QuerySettings(
-        database_dsn=SecretStr(dsn), admin_key=SecretStr(ADMIN_KEY), session_secret=SecretStr(SECRET)
+        database_dsn=SecretStr(dsn),
+        admin_key=SecretStr(ADMIN_KEY),
+        session_secret=SecretStr(SECRET),
+        address_key=SecretStr(make_sealing_key()),
     )
     app = build_app(build_parts(settings))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

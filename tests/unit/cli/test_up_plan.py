@@ -21,7 +21,7 @@ from services.runtime.supervision import Stage
 PORTS = Ports(**DEFAULT_PORTS)
 HOME = Path("/data/spendstream")
 CONNECTIONS = Connections(
-    "postgresql://u:p@127.0.0.1:5432/d", "127.0.0.1:9092", "sps_key", "session-secret", "whsec_x", None
+    "postgresql://u:p@127.0.0.1:5432/d", "127.0.0.1:9092", "sps_key", "session-secret", "whsec_x", "address-key", None
 )
 
 
@@ -42,7 +42,7 @@ def test_children_are_told_where_everything_is() -> None:
 
 def test_the_demos_receiver_takes_the_alerts_unless_a_webhook_is_given() -> None:
     assert environment(PORTS, CONNECTIONS, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK"].startswith("http://127.0.0.1:")
-    given = Connections("d", "k", "a", "s", "w", slack_webhook="https://example.test/hook")
+    given = Connections("d", "k", "a", "s", "w", "x", slack_webhook="https://example.test/hook")
     assert environment(PORTS, given, HOME, demo=True)["SPENDSTREAM_SLACK_WEBHOOK"] == "https://example.test/hook"
 
 
