@@ -232,7 +232,9 @@ def _refresh_timescale(connection: psycopg.Connection, start: datetime, end: dat
         buckets = [
             bucket
             for bucket in _buckets(start, end, level)
-            if state is not None and bucket < state[0] and _built_from(floors, below, bucket)
+            if state is not None
+            and bucket + timedelta(seconds=LEVEL_SECONDS[level]) <= state[0]
+            and _built_from(floors, below, bucket)
         ]
         if buckets:
             connection.execute(

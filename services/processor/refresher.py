@@ -26,6 +26,16 @@ _MATERIALIZED_ON = (
     "(SELECT min(bucket) FROM dirty_bucket WHERE bucket >= materialized_through)))"
 )
 
+# What this closes, and all of the hours and days that it ends: they are built once, when they are whole. A continuous
+# aggregate that was refreshed over a bucket shows nothing that came into it later.
+_MARK_CLOSED = (
+    "INSERT INTO dirty_bucket (bucket) SELECT DISTINCT q FROM (SELECT date_bin('15 minutes', bucket, "
+    "'epoch'::timestamptz) AS q FROM usage_minute_base WHERE bucket >= %(day)s AND bucket < %(to)s) AS b "
+    "CROSS JOIN LATERAL (VALUES (date_bin('1 hour', q, 'epoch'::timestamptz) + INTERVAL '1 hour'), "
+    "(date_bin('1 day', q, 'epoch'::timestamptz) + INTERVAL '1 day')) AS ends(at) "
+    "WHERE q >= %(from)s OR (ends.at > %(from)s AND ends.at <= %(to)s)"
+)
+
 
 class Refresher:
     """One pass per `run_once`. Uses its own connection; not thread-safe."""
@@ -81,12 +91,8 @@ class Refresher:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (CLOSING_LOCK,))
             # Only buckets that hold something need building; the base tables know which.
-            connection.execute(
-                "INSERT INTO dirty_bucket (bucket) "
-                "SELECT DISTINCT date_bin('15 minutes', bucket, 'epoch'::timestamptz) FROM usage_minute_base "
-                "WHERE bucket >= %s AND bucket < %s",
-                (state[0], closing),
-            )
+            values = {"from": state[0], "to": closing, "day": _floor(state[0], LEVEL_SECONDS["day"])}
+            connection.execute(_MARK_CLOSED, values)
             connection.execute("UPDATE rollup_state SET closed_through = %s", (closing,))
 
     def _rebuild(self, connection: psycopg.Connection) -> int:
@@ -155,11 +161,14 @@ def _rebuild_plain(connection: psycopg.Connection, buckets: list[datetime], ids:
 def _rebuild_timescale(connection: psycopg.Connection, buckets: list[datetime], ids: list[int]) -> None:
     """Refreshes the continuous aggregates over the dirty ranges, finest first, then removes the marks.
 
-    A bounded window always: an open start after retention would erase history.
+    A bounded window always: an open start after retention would erase history. Hours and days that are still open stay
+    live sums of what is below them.
     """
     floors = read_floors(connection)
+    state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
     for rollup, level in _levels():
-        starts = _starts(buckets, rollup, level, floors)
+        width = timedelta(seconds=LEVEL_SECONDS[level])
+        starts = [s for s in _starts(buckets, rollup, level, floors) if state is not None and s + width <= state[0]]
         for start, end in _ranges(starts, LEVEL_SECONDS[level]):
             connection.execute(
                 "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)",

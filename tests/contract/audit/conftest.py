@@ -28,10 +28,23 @@ def counted(request: pytest.FixtureRequest, backends: Backends) -> Iterator[Harn
         if not dsn:
             pytest.skip("no TimescaleDB: SPENDSTREAM_TEST_TIMESCALE_DSN is not set")
     with fresh_database(dsn) as fresh:
-        harness = Harness(fresh, load_book(Path(pricing.__file__).with_name("price_book.yaml")))
+        harness = _harness(fresh)
         _fill(harness)
         yield harness
         harness.store.close()
+
+
+@pytest.fixture
+def empty(counted: Harness) -> Iterator[Harness]:
+    """A database of its own with nothing in it, of the same kind."""
+    with fresh_database(counted.dsn) as fresh:
+        harness = _harness(fresh)
+        yield harness
+        harness.store.close()
+
+
+def _harness(dsn: str) -> Harness:
+    return Harness(dsn, load_book(Path(pricing.__file__).with_name("price_book.yaml")))
 
 
 def _fill(harness: Harness) -> None:

@@ -12,7 +12,9 @@ from services.audit.engine import Question, audit_snapshot, run_audit
 from services.audit.repair import CannotRepairError, Repaired, repair
 from services.audit.report import Report, to_json
 from services.contracts.rollups import ROLLUPS, Level, Rollup
+from services.contracts.stubs.spendstream.v1 import usage_pb2
 from tests.contract.storage.harness import Harness
+from tests.ledger import books
 
 LEVELS = [(rollup, level) for rollup in ROLLUPS for level in rollup.levels]
 EVENTS = 3_006
@@ -119,7 +121,7 @@ def test_cost_that_moved_to_another_dimension_is_noticed(
         ("UPDATE run_base SET calls = calls + 1 WHERE run_id = 'run7'", "runs = raw"),
         ("DELETE FROM run_base WHERE run_id = 'run7'", "runs = raw"),
         (
-            "UPDATE usage_minute_base SET tenant_no = 999 WHERE bucket < (SELECT min(bucket) + '1 hour' FROM usage_hour)",
+            "UPDATE usage_minute_base SET tenant_no = 999 WHERE bucket < (SELECT min(bucket) + '1 h' FROM usage_hour)",
             "Σ tenants",
         ),
     ],
@@ -183,3 +185,20 @@ def test_what_raw_events_no_longer_hold_is_not_repaired(counted: Harness, connec
 def test_a_report_as_json_is_plain_values(counted: Harness, connection: psycopg.Connection) -> None:
     shown = json.loads(json.dumps(to_json(run_audit(connection, Question()))))
     assert shown["holds"] is True and shown["ledger"][0]["events_read"] > 0
+
+
+def test_hours_and_days_that_are_still_open_say_what_came_into_them_last(empty: Harness) -> None:
+    producer = books(3)
+    day = (producer.now - timedelta(days=2)).replace(hour=0, minute=0, second=0)
+    minutes = [5, 13 * 60 + 5, 13 * 60 + 21, 13 * 60 + 50, 14 * 60 + 2, 23 * 60 + 58, 24 * 60 + 40, 25 * 60 + 10]
+    with psycopg.connect(empty.dsn, autocommit=True, options="-c timezone=UTC") as connection:
+        for minute in minutes:
+            at = day + timedelta(minutes=minute)
+            empty.apply(empty.message(usage_pb2.UsageBatch(events=[producer.event("acme", at)]), producer.now))
+            report = run_audit(connection, Question())
+            assert report.holds and not report.waiting, (minute, report.differences)
+            empty.refresh(at + timedelta(minutes=17))
+            report = run_audit(connection, Question())
+            assert report.holds and not report.waiting, (minute, report.differences)
+        empty.refresh(producer.now)
+        assert run_audit(connection, Question(full=True)).differences == ()

@@ -71,7 +71,9 @@ def test_the_text_names_what_differs_and_both_values() -> None:
 def test_json_has_exact_money_and_the_same_names_as_the_api() -> None:
     wrong = Difference("usage_15m", AT, "acme", "billed_pico_usd", 69_000_000, 70_000_000)
     shown = to_json(report(Identity("raw = usage_15m", (wrong,), {"cost_pico_usd": 70_000_000})))
-    (identity,) = shown["identities"]  # type: ignore[misc]
+    identities = shown["identities"]
+    assert isinstance(identities, list)
+    (identity,) = identities
     assert identity["totals"] == {"cost_usd": "0.00007"}
     assert identity["differences"] == [{
         "level": "usage_15m", "bucket": AT.isoformat(), "tenant_id": "acme", "measure": "billed_usd",
