@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from fastapi import Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from psycopg_pool import PoolTimeout, TooManyRequests
 
@@ -91,8 +91,13 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except Problem as problem:
                 if problem.status == HTTPStatus.UNAUTHORIZED:
+                    if request.method == "POST":
+                        # A form of a session that has ended. Where it was sent to is no page to come back to.
+                        return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER, PAGE_HEADERS)
                     raise
-                return fault(request, problem.status, problem.detail, (), retry=False)
+                if problem.status == HTTPStatus.NOT_FOUND:
+                    return not_there(request)
+                return fault(request, problem.status, problem.detail.rstrip("."), (), retry=False)
             except (RangeError, QueryRefused) as wrong:
                 return fault(
                     request, 400, "This address asks for something that can’t be shown", (str(wrong),), retry=False

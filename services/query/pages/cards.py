@@ -128,6 +128,12 @@ def _wasted(now: Sums) -> Card:
     return Card("wasted", "Wasted", money(now.wasted_pico_usd), money_exact(now.wasted_pico_usd), note=note)
 
 
+def org_cards(now: Sums, earlier: Sums | None) -> tuple[Card, ...]:
+    """What one organisation did, against the period before."""
+    before = _measured(earlier)
+    return (_total(now, before), _calls(now, before), _cost_per_call(now, before), _tokens(now, before))
+
+
 def payroll_cards(figures: PayrollFigures) -> tuple[Card, ...]:
     now, before = figures.total, _measured(figures.before)
     messages = Card("messages", "Messages", count(now.requests), f"{count(now.requests)} messages",

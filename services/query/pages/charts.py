@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from pricing.money import PICO_PER_USD
 from services.query.pages.axes import Axis, count_axis, money_axis
 from services.query.pages.colours import colour_class
-from services.query.pages.figures import OverviewFigures, Point
+from services.query.pages.figures import Item, OverviewFigures, Point
 from services.query.pages.formats import count, money, money_whole, percent, plural, share, short
 from services.query.pages.links import PageState
-from services.query.pages.ranges import bucket_label, bucket_title
+from services.query.pages.ranges import PageRange, bucket_label, bucket_title
 
 _TOTALS_UP_TO = 14
 _LABELS_WANTED = 8
@@ -95,7 +96,20 @@ class Chart:
         }
 
 
-def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
+class CostOverTime(Protocol):
+    """What the chart of cost is drawn from: every bucket of a range, and what each provider cost in it."""
+
+    @property
+    def shown(self) -> PageRange: ...
+    @property
+    def buckets(self) -> tuple[datetime, ...]: ...
+    @property
+    def series(self) -> tuple[Point, ...]: ...
+    @property
+    def providers(self) -> tuple[Item, ...]: ...
+
+
+def cost_chart(figures: CostOverTime, state: PageState) -> Chart:
     """Cost per bucket, stacked by provider, the dearest at the bottom, the least summed as the rest."""
     buckets, shown = figures.buckets, figures.shown
     place = {bucket: i for i, bucket in enumerate(buckets)}
@@ -135,7 +149,7 @@ def cost_chart(figures: OverviewFigures, state: PageState) -> Chart:
     )
 
 
-def _titles(figures: OverviewFigures, running: int | None) -> list[str]:
+def _titles(figures: CostOverTime, running: int | None) -> list[str]:
     shown = figures.shown
     titles = [bucket_title(b, shown.granularity, shown.zone) for b in figures.buckets]
     if running is not None:

@@ -13,6 +13,7 @@ from services.query.pages.ranges import LABELS, PageRange, RangeName
 
 OVERVIEW_RANGES: Final[tuple[RangeName, ...]] = ("24h", "7d", "30d", "month", "3m", "all")
 PAYROLL_RANGES: Final[tuple[RangeName, ...]] = ("7d", "30d", "month", "3m")
+CHIPS: Final = {**FILTERS, "min": "From USD"}
 # The stream is behind when the last figure is older than this.
 _STALE_AFTER: Final = timedelta(seconds=60)
 
@@ -45,6 +46,8 @@ _PAGES: Final = (
     ("features", "Features", "/features", "", False),
     ("runs", "Runs", "/runs", "", False),
     ("alerts", "Alerts", "/alerts", "", False),
+    ("orgs", "Orgs", "/orgs", "Manage", True),
+    ("budgets", "Budgets", "/budgets", "Manage", False),
     ("prices", "Prices", "/prices", "Manage", False),
     ("audit", "Audit", "/audit", "Manage", True),
     ("keys", "Keys", "/keys", "Manage", True),
@@ -148,6 +151,6 @@ def filter_bar(
         last_day=shown.last_day.isoformat(),
         kept=(("range", shown.name), *days),
         kept_for_days=(*with_tenant, *state.filters),
-        chips=tuple(Chip(FILTERS[name], value, state.without_filter(name)) for name, value in state.filters),
+        chips=tuple(Chip(CHIPS[name], value, state.without_filter(name)) for name, value in state.filters),
         through=through_,
     )

@@ -109,6 +109,21 @@ class OverviewFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class OrgFigures:
+    """One organisation: its models, what it cost over time."""
+
+    shown: PageRange
+    tenant_id: str
+    data_through: datetime | None
+    total: Sums
+    before: Sums | None
+    buckets: tuple[datetime, ...]
+    series: tuple[Point, ...]
+    providers: tuple[Item, ...]
+    models: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PayrollFigures:
     shown: PageRange
     tenant_id: str

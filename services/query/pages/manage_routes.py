@@ -1,4 +1,4 @@
-"""Pages of those who run it: alerts, prices, the audit, keys."""
+"""Pages of those who run it: prices, the audit, keys."""
 
 from __future__ import annotations
 
@@ -27,57 +27,16 @@ from services.query.read.audit import live_audit
 from services.query.read.session import reading
 from services.query.read.statement import tenant_condition
 
-ALERTS_SHOWN: Final = 100
 _SHOWN_CLASSES: Final = ("input_uncached", "cache_read", "cache_write_5m", "output_text")
 _MICROSECONDS: Final = 1_000_000
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-_ALERTS = """
-SELECT a.alert_id, r.name AS rule, r.alert_type, a.tenant_id, a.series, a.title, a.summary, a.state, a.fired_at,
-    a.resolved_at, (SELECT string_agg(n.channel || ' ' || n.state, ', ' ORDER BY n.created_at)
-    FROM notification AS n WHERE n.alert_id = a.alert_id) AS sent
-FROM alert AS a JOIN alert_rule AS r USING (rule_id)
-WHERE %(tenant)s::text IS NULL OR a.tenant_id = %(tenant)s ORDER BY a.fired_at DESC, a.alert_id LIMIT %(limit)s
-"""
-_RULES = """
-SELECT name, alert_type, threshold_cents, threshold_percent, tenant_id, notification_frequency, is_active,
-    silenced_until, slack_webhook IS NOT NULL AS slack, webhook_url IS NOT NULL AS webhook,
-    cardinality(notification_emails) AS emails
-FROM alert_rule WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s ORDER BY created_at, name LIMIT 1000
-"""
 
 
 async def _rows(conn: AsyncConnection[Any], sql: str, values: dict[str, object]) -> list[dict[str, Any]]:
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(sql.encode(), values)
         return await cursor.fetchall()
-
-
-@router.get("/alerts")
-@router.get("/admin/llm-costs/alerts")
-async def alerts(request: Request, principal: Reader) -> Response:
-    parts = parts_of(request)
-    async with reading(parts.reads) as conn:
-        scope = scope_for(principal, await read_tenants(conn), request.query_params.get("tenant"))
-        values: dict[str, object] = {"tenant": scope.tenant_id or principal.tenant_id, "limit": ALERTS_SHOWN}
-        fired, rules = await _rows(conn, _ALERTS, values), await _rows(conn, _RULES, values)
-        around = await surroundings(request, conn, principal, scope, "alerts")
-    return page(
-        request, "alerts.html",
-        {**around, "fired": fired, "rules": rules, "sentence": alert_sentence(fired), "zone": scope.zone},
-    )  # fmt: skip
-
-
-def alert_sentence(fired: list[dict[str, Any]]) -> Sentence:
-    firing = [one for one in fired if one["state"] == "firing"]
-    if not fired:
-        return (Words("No alert has fired yet."),)
-    if not firing:
-        return (Words("Nothing is firing. The last alert is resolved."),)
-    number = f"{number_word(len(firing)).capitalize()} {plural(len(firing), 'alert')}"
-    verb = "fires" if len(firing) == 1 else "fire"
-    return (Words(number, "alarm"), Words(f" {verb}: {firing[0]['title']}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +143,7 @@ async def audit(request: Request, principal: Admin) -> Response:
     parts = parts_of(request)
     async with reading(parts.reads) as conn:
         scope = scope_for(principal, await read_tenants(conn), None)
-        around = await surroundings(conn, principal, scope, "audit", parts.clock())
+        around = await surroundings(request, conn, principal, scope, "audit")
     report = await live_audit(parts.settings.database_dsn.get_secret_value(), Question())
     return page(request, "audit.html", {**around, **audit_context(report)})
 

@@ -24,6 +24,7 @@ from services.query.parts import QueryParts
 from services.query.settings import QuerySettings
 from services.runtime.embedded.backends import Backends
 from services.runtime.keys import KeyStore
+from services.runtime.sealing import make_sealing_key
 from tests.backends import fresh_database
 from tests.e2e.pages.browser import running_browser
 from tests.e2e.pages.counted import count_events
@@ -77,7 +78,11 @@ def running_site(parts: QueryParts, dsn: str) -> Iterator[Site]:
 
 
 def parts_for(dsn: str) -> QueryParts:
-    return build_parts(QuerySettings(database_dsn=SecretStr(dsn), session_secret=SecretStr(SECRET)))
+    return build_parts(
+        QuerySettings(
+            database_dsn=SecretStr(dsn), session_secret=SecretStr(SECRET), address_key=SecretStr(make_sealing_key())
+        )
+    )
 
 
 @pytest.fixture(scope="session")
