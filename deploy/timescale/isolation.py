@@ -22,7 +22,9 @@ _OF_ALL = {
     "partition_progress": "topic_id, kafka_partition, next_offset, end_offset, seen_at",
 }
 # Where messages go and with which secret is not for a data source.
-_NOT_FOR_GRAFANA = frozenset({"alert_rule", "notification", "event_identity", "ledger", "partition_progress"})
+_NOT_FOR_GRAFANA = frozenset(
+    {"alert_rule", "notification", "parked_channel", "event_identity", "ledger", "partition_progress"}
+)
 
 
 def role_statements() -> Iterator[str]:
@@ -68,10 +70,10 @@ def _conditions() -> Iterator[tuple[str, str]]:
         yield name, f"tenant_no = (SELECT {SCHEMA}.tenant_no())"
     for name in _BY_ID:
         yield name, f"tenant_id = (SELECT {SCHEMA}.tenant_id())"
-    own = (
-        f"SELECT FROM public.alert AS a WHERE a.alert_id = notification.alert_id AND a.tenant_id = {SCHEMA}.tenant_id()"
-    )
-    yield "notification", f"EXISTS ({own})"
+    alerts = f"SELECT a.alert_id FROM public.alert AS a WHERE a.tenant_id = {SCHEMA}.tenant_id()"
+    yield "notification", f"alert_id IN ({alerts})"
+    rules = f"SELECT r.rule_id FROM public.alert_rule AS r WHERE r.tenant_id = {SCHEMA}.tenant_id()"
+    yield "parked_channel", f"rule_id IN ({rules})"
 
 
 def _grants(name: str) -> Iterator[str]:
