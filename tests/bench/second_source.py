@@ -23,10 +23,10 @@ _AT_US = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 1_000_000
 # The table's provider → ours.
 PROVIDERS = {
     "openai": "openai", "anthropic": "anthropic", "gemini": "google", "mistral": "mistral", "xai": "xai",
-    "groq": "groq", "bedrock": "aws.bedrock", "bedrock_converse": "aws.bedrock", "deepseek": "deepseek", "cohere": "cohere",
-    "cohere_chat": "cohere", "perplexity": "perplexity", "together_ai": "together", "voyage": "voyageai",
-    "databricks": "databricks", "baseten": "baseten", "cerebras": "cerebras", "moonshot": "moonshotai",
-    "minimax": "minimax", "zai": "zai", "openrouter": "openrouter",
+    "groq": "groq", "bedrock": "aws.bedrock", "bedrock_converse": "aws.bedrock", "deepseek": "deepseek",
+    "cohere": "cohere", "cohere_chat": "cohere", "perplexity": "perplexity", "together_ai": "together",
+    "voyage": "voyageai", "databricks": "databricks", "baseten": "baseten", "cerebras": "cerebras",
+    "moonshot": "moonshotai", "minimax": "minimax", "zai": "zai", "openrouter": "openrouter",
 }  # fmt: skip
 _KEYS = {
     "input_cost_per_token": "input_uncached", "output_cost_per_token": "output_text",
