@@ -226,7 +226,7 @@ def _check_runs(connection: psycopg.Connection, question: Question, seen: _Seen)
     prints = {hour: _print(seen, ("run_base",), hour) for hour in rows if hour >= floor}
     unknown = _unknown(connection, question, "run", prints)
     before = len(seen.found)
-    for start, end in ranges(unknown, prints, HOUR, weights=seen.looks["usage_event"].rows):
+    for start, end in ranges(unknown, prints, HOUR):
         last = connection.execute(
             "SELECT max(ended_at) FROM run_base WHERE started_at >= %s AND started_at < %s", (start, end)
         ).fetchone()

@@ -16,6 +16,7 @@ from services.contracts.rollups import LATENCY, LATENCY_BUCKET_MAX, ROLLUPS, UNI
 # Latencies are whole milliseconds: one is past bound(b) exactly when it reaches floor(bound(b)) + 1.
 _THRESHOLDS: Final = ",".join(str(int(latency_bound_ms(bucket)) + 1) for bucket in range(LATENCY_BUCKET_MAX))
 LATENCY_BUCKET_SQL: Final = f"width_bucket(e.latency_ms, '{{{_THRESHOLDS}}}'::bigint[])"
+EVENT_ROLLUPS: Final[tuple[Rollup, ...]] = tuple(rollup for rollup in ROLLUPS if rollup != UNITS)
 _HEALED: Final = "a.healed IS TRUE"
 _DELTA: Final = "coalesce(a.delta_pico_usd, 0)"
 
@@ -44,7 +45,7 @@ RAW_MEASURES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure of a bucket and tenant. `raw` aggregates raw events, `rollup` rows of the rollup's view."""
+    """One figure of a bucket and tenant. `raw` aggregates `hashed` raw events, `rollup` rows of the rollup's view."""
 
     name: str
     raw: str
@@ -58,6 +59,13 @@ def adjusted(where: str) -> str:
         "bool_or(heals_unpriced) AS healed, sum(response_cache_saved_pico_usd) AS response_saved, "
         f"sum(prompt_cache_saved_pico_usd) AS prompt_saved FROM cost_adjustment WHERE {where} GROUP BY 1, 2, 3"
     )
+
+
+def hashed(where: str) -> str:
+    """Raw events of a range with each row's dimensions, by rollup, as one number: `hash_usage` and so on."""
+    hashes = ", ".join(f"{dimension_hash(rollup, 'e.')} AS hash_{rollup.name}" for rollup in EVENT_ROLLUPS)
+    # OFFSET 0: computed once a row, however often it is used.
+    return f"SELECT e.*, {hashes} FROM usage_event AS e WHERE {where} OFFSET 0"
 
 
 def dimension_hash(rollup: Rollup, prefix: str) -> str:
@@ -74,7 +82,7 @@ def compared(rollup: Rollup) -> tuple[Compared, ...]:
             Compared("calls", "count(e.latency_ms)", "sum(calls)"),
             Compared(
                 "calls by dimension",
-                f"coalesce(sum({dimension_hash(rollup, 'e.')}::bigint) FILTER (WHERE e.latency_ms IS NOT NULL), 0)",
+                "coalesce(sum(e.hash_latency::bigint) FILTER (WHERE e.latency_ms IS NOT NULL), 0)",
                 f"sum({dimension_hash(rollup, '')}::numeric * calls)",
             ),
         )
@@ -82,12 +90,12 @@ def compared(rollup: Rollup) -> tuple[Compared, ...]:
         *(Compared(name, RAW_MEASURES[name], f"sum({name})") for name in rollup.measures),
         Compared(
             "calls by dimension",
-            f"sum({dimension_hash(rollup, 'e.')}::bigint)",
+            f"sum(e.hash_{rollup.name}::bigint)",
             f"sum({dimension_hash(rollup, '')}::numeric * calls)",
         ),
         Compared(
             "cost by dimension",
-            f"coalesce(sum({dimension_hash(rollup, 'e.')}::numeric * e.cost_pico_usd), 0)",
+            f"coalesce(sum(e.hash_{rollup.name}::numeric * e.cost_pico_usd), 0)",
             f"sum({dimension_hash(rollup, '')}::numeric * billed_pico_usd)",
         ),
         *(_priced() if rollup == USAGE else ()),
@@ -110,6 +118,3 @@ def compared_units() -> tuple[Compared, ...]:
             f"sum({dimension_hash(UNITS, '')}::numeric * quantity)",
         ),
     )
-
-
-EVENT_ROLLUPS: Final[tuple[Rollup, ...]] = tuple(rollup for rollup in ROLLUPS if rollup != UNITS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.audit.measures import EVENT_ROLLUPS, Compared, adjusted, compared, compared_units
+from services.audit.measures import EVENT_ROLLUPS, Compared, adjusted, compared, compared_units, hashed
 from services.contracts.rollups import LEVEL_SECONDS, UNITS, USAGE, Level, Rollup
 
 DIFFERENCES_MAX = 500
@@ -67,8 +67,8 @@ def _raw(relations: Sequence[Relation], tenants: tuple[int, ...] | None) -> str:
     columns = ", ".join(f'{raw} AS "{name}"' for name, raw in wanted.items())
     return (
         f"raw AS MATERIALIZED (SELECT {floor_sql(_FINEST, 'e.occurred_at')} AS bucket, e.tenant_no, {columns} "
-        f"FROM usage_event AS e LEFT JOIN adjusted AS a {_ADJUSTED_ON} "
-        f"WHERE {within('occurred_at', tenants, 'e.')} GROUP BY 1, 2)"
+        f"FROM ({hashed(within('occurred_at', tenants, 'e.'))}) AS e LEFT JOIN adjusted AS a {_ADJUSTED_ON} "
+        "GROUP BY 1, 2)"
     ).replace(", FROM", " FROM")
 
 
@@ -152,7 +152,8 @@ def attempts(tenants: tuple[int, ...] | None) -> str:
     expected = (
         "SELECT bucket, tenant_no, sum(calls) AS calls, sum(cost) AS billed_pico_usd FROM "
         f"(SELECT {floor_sql('hour', 'occurred_at')} AS bucket, tenant_no, "
-        "CASE request_id WHEN '' THEN event_key::text ELSE request_id END AS request, count(*) AS calls, "
+        "CASE request_id WHEN '' THEN uuid_hash_extended(event_key, 1) ELSE hashtextextended(request_id, 0) END "
+        "AS request, count(*) AS calls, "
         "sum(coalesce(cost_pico_usd, 0)) AS cost FROM usage_event "
         f"WHERE {within('occurred_at', tenants)} GROUP BY 1, 2, 3) AS q GROUP BY 1, 2"
     )
