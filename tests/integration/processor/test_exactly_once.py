@@ -23,7 +23,7 @@ def test_killed_three_times_at_random_the_totals_are_exact(backends: Backends, t
     producer, draw = books(SEED), random.Random(SEED)
     with fresh_database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
         processor = Processor(backends.kafka_bootstrap, dsn, topics, tmp_path / "processor.log")
-        produce(backends.kafka_bootstrap, topics.usage_events.name, serialized(producer.batches(120_000)))
+        produce(backends.kafka_bootstrap, topics.usage_events.name, serialized(producer.batches(120_000, size=100)))
         processor.start()
         try:
             for _ in range(3):
