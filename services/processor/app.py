@@ -38,6 +38,8 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         # What the group knows is for display only; the ledger decides where to read on.
         broker_commit_interval=5.0,
         consumer_auto_offset_reset="earliest",
+        # A broker that was just starting may not have named the topic yet: look again soon, not in five minutes.
+        consumer_metadata_max_age_ms=10_000,
         consumer_group_instance_id=settings.processor_instance or None,
     )
     app.transport = LedgerTransport(

@@ -32,7 +32,9 @@ class LookAfter:
         self._clock = clock
 
     def report(self) -> None:
-        positions = self._progress.report()
+        # A group may have left this worker without a partition because of a broker that was just starting. If another
+        # one works, there is progress; if nobody does, joining again is all that helps.
+        positions = self._progress.report() or self._progress.everywhere()
         still = self._watchdog.look(self._clock(), positions)
         for partition, seconds in still.items():
             STILL_SECONDS.labels(str(partition)).set(seconds)

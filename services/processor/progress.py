@@ -21,6 +21,7 @@ _REPORT = (
     "ON CONFLICT (topic_id, kafka_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
     "end_offset = EXCLUDED.end_offset, seen_at = EXCLUDED.seen_at RETURNING next_offset, end_offset"
 )
+_NEXT = "SELECT kafka_partition, next_offset FROM ledger WHERE cluster_id = %s AND topic_id = %s"
 
 
 class Progress:
@@ -50,6 +51,26 @@ class Progress:
         connection = self._connection
         positions = {partition: self._report_one(connection, partition) for partition in sorted(self._owned())}
         self.lag_messages = sum(at.end_offset - at.next_offset for at in positions.values())
+        return positions
+
+    def everywhere(self) -> Mapping[int, Position]:
+        """How far all partitions are, whoever owns them, for a worker that owns none: nothing is written.
+
+        Raises as `report` does; call that first.
+        """
+        topic = self._consumer.list_topics(self._stream.topic, timeout=_TIMEOUT_SECONDS).topics[self._stream.topic]
+        rows = (
+            self._connection.execute(_NEXT, (self._stream.cluster_id, self._stream.topic_id))
+            if self._connection
+            else ()
+        )
+        counted = {int(partition): int(offset) for partition, offset in rows}
+        positions = {}
+        for partition in topic.partitions:
+            begin, end = self._consumer.get_watermark_offsets(
+                TopicPartition(self._stream.topic, partition), timeout=_TIMEOUT_SECONDS
+            )
+            positions[partition] = Position(counted.get(partition, begin), end)
         return positions
 
     def _report_one(self, connection: psycopg.Connection, partition: int) -> Position:
