@@ -83,7 +83,7 @@ class Decoded:
     spans: dict[int, Span] = field(default_factory=dict)
     # (partition, offset) of the messages that an operator admitted.
     admitted: frozenset[tuple[int, int]] = frozenset()
-    # (partition, offset) of each message → events in it, 1 for one that is bad as a whole; counted before anything else.
+    # (partition, offset) of each message → events in it, 1 for one that is bad as a whole; counted first of all.
     read: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def keep(self, rows: pa.Array) -> None:
