@@ -1,10 +1,10 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fault replay
+.PHONY: help run test check bench bench-detect fault replay
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Set up what is missing, start everything, print the address; Ctrl-C stops it
 	@$(BOOTSTRAP) run
@@ -20,6 +20,9 @@ fault: ## Break everything on purpose and compare with the producer's books; up 
 
 bench: ## Measure speed; prints ratios
 	@$(BOOTSTRAP) bench $(ARGS)
+
+bench-detect: ## Measure how well spikes are found, beside plain rules
+	@$(BOOTSTRAP) bench-detect $(ARGS)
 
 replay: ## Send a file: FILE=... TENANT=... PROVIDER=... MODEL=... SHIFT_END=...
 	$(if $(FILE),,$(error Which file? make replay FILE=events.jsonl, or a CSV with TENANT=... PROVIDER=... MODEL=...))

@@ -132,6 +132,11 @@ def fault(arguments: list[str]) -> int:
     return become("python", "-m", "pytest", "tests/fault", *arguments)
 
 
+def bench_detect(arguments: list[str]) -> int:
+    set_up("dev")
+    return become("python", "-m", "tests.bench.detect", *arguments)
+
+
 def check(arguments: list[str]) -> int:
     """Run all checks, or those named, and say at the end which failed."""
     set_up("dev")
@@ -153,6 +158,7 @@ COMMANDS = {
     "test": test,
     "check": check,
     "bench": bench,
+    "bench-detect": bench_detect,
     "fault": fault,
     "replay": replay,
 }

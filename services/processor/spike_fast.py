@@ -36,7 +36,7 @@ class FastRule:
     """The thresholds, all of them."""
 
     times_usual: float = 2.5
-    deviations_min: float = 6.0
+    deviations_min: float = 7.0
     spreads_min: float = 4.5
     floor_pico_usd: int = PICO_PER_USD // 4
     calls_min: int = 20
@@ -85,8 +85,10 @@ def _is_jump(measures: Measures, seconds: float, usual: Usual, rule: FastRule) -
     calls = max(usual.calls * seconds / _SECONDS_OF_HOUR, 1.0)
     if cost < rule.times_usual * expected:
         return False
-    deviation = math.sqrt(2 * calls) * max(expected / calls, 1.0)
-    if cost - expected < rule.deviations_min * deviation:
+    # Chance is judged about what a busy hour costs, two spreads up: both kinds of noise may come together.
+    busy = math.exp(2 * usual.spread)
+    deviation = math.sqrt(2 * calls * busy) * max(expected / calls, 1.0)
+    if cost - expected * busy < rule.deviations_min * deviation:
         return False
     return math.log(cost / max(expected, 1.0)) >= rule.spreads_min * usual.spread
 

@@ -17,11 +17,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from deploy.timescale.rollup_ddl import refresh_plain
+from services.contracts.rollups import LEVEL_SECONDS, USAGE
 from tests.backends import fresh_database, running_backends
 
 _KEY = "sps_admin_of_the_bench_0123456789"
@@ -52,6 +55,20 @@ def _fill(dsn: str) -> None:
                         "INSERT INTO budget (tenant_id, scope, budget_window, limit_pico_usd) VALUES (%s, %s, %s, %s)",
                         [tenant_id, Jsonb({"agent_id": f"agent-{agent}"}), window, 10**12],
                     )
+
+        _materialize(connection, now)
+
+
+def _materialize(connection: psycopg.Connection[Any], now: datetime) -> None:
+    """As the refresher leaves it a while later: closed buckets are built."""
+    closed = now.replace(minute=now.minute // 15 * 15)
+    start = closed.replace(hour=0, minute=0) - timedelta(days=2)
+    for level in USAGE.levels[1:]:
+        step = timedelta(seconds=LEVEL_SECONDS[level])
+        buckets = [start + step * number for number in range((closed - start) // step)]
+        for statement in refresh_plain(USAGE, level):
+            connection.execute(statement.encode(), {"buckets": buckets})
+    connection.execute("UPDATE rollup_state SET closed_through = %s, materialized_through = %s", [closed, closed])
 
 
 @contextlib.contextmanager
