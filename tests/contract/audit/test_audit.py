@@ -202,3 +202,15 @@ def test_hours_and_days_that_are_still_open_say_what_came_into_them_last(empty: 
             assert report.holds and not report.waiting, (minute, report.differences)
         empty.refresh(producer.now)
         assert run_audit(connection, Question(full=True)).differences == ()
+
+
+def test_what_retention_dropped_is_no_difference(counted: Harness, connection: psycopg.Connection) -> None:
+    floor = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    dropped = {"usage_event": "occurred_at", "event_identity": "occurred_at", "unpriced_event": "occurred_at"}
+    with connection.transaction(force_rollback=True):
+        for relation, column in {**dropped, "usage_minute": "bucket"}.items():
+            connection.execute("INSERT INTO retention_floor VALUES (%s, %s, now())", (relation, floor))
+            table = "usage_minute_base" if relation == "usage_minute" else relation
+            connection.execute(f"DELETE FROM {table} WHERE {column} < %s".encode(), (floor,))
+        report = audit_snapshot(connection, Question(full=True))[0]
+    assert report.holds, report.differences
