@@ -89,6 +89,8 @@ class Source:
         measures: tuple[str, ...],
         granularity: Granularity | None,
         limit: int,
+        *,
+        totals: bool = True,
     ) -> CostAnswer:
         query = CostQuery(
             tenants=self.tenants,
@@ -101,7 +103,7 @@ class Source:
             measures=measures,
             limit=limit,
         )
-        return await read_costs(self.conn, query)
+        return await read_costs(self.conn, query, totals=totals)
 
     async def total(self, span: Span) -> tuple[Sums, datetime | None]:
         """Everything in the span, and up to when the stream is counted."""
@@ -114,7 +116,7 @@ class Source:
     ) -> tuple[Item, ...]:
         """One item per value of `dimension` (and of `sub`), dearest first."""
         group_by = (dimension,) if sub is None else (dimension, sub)
-        answer = await self._ask(span, group_by, measures, None, GROUPS_MAX)
+        answer = await self._ask(span, group_by, measures, None, GROUPS_MAX, totals=False)
         return tuple(
             Item(row.dimensions[dimension], _sums(row.figures), sub=row.dimensions[sub] if sub else "")
             for row in answer.rows
@@ -143,7 +145,7 @@ class Source:
     ) -> tuple[tuple[datetime, ...], tuple[Point, ...]]:
         """Every bucket of the span, and the points that are not empty."""
         group_by = (dimension,) if dimension else ()
-        answer = await self._ask(span, group_by, NARROW, granularity, 20_000)
+        answer = await self._ask(span, group_by, NARROW, granularity, 20_000, totals=False)
         buckets = list(dict.fromkeys(_utc(row.bucket) for row in answer.rows))
         if not buckets:
             _, whole = (

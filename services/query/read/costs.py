@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,25 +29,37 @@ Sums = dict[str, int]
 Histogram = list[tuple[int, int]]
 
 
-async def read_costs(conn: AsyncConnection[Any], query: CostQuery) -> CostAnswer:
+async def read_costs(conn: AsyncConnection[Any], query: CostQuery, *, totals: bool = True) -> CostAnswer:
     """The answer, all from one snapshot: `conn` must be in a transaction of `services.query.read.session.reading`.
 
-    Raises QueryRefused where no source answers within bounds.
+    `totals=False` is for who needs the rows alone: totals are then empty, unpriced and late events 0, unless the rows
+    tell them anyway. Raises QueryRefused where no source answers within bounds.
     """
     dirty = await read_dirty(conn, query.start, query.end)
     adjusted = await _has_adjustments(conn, query.start, query.end)
-    whole = replace(query, group_by=(), granularity=None, order_by=None, limit=1, offset=0)
-    totals_plan = plan(whole, dirty, adjusted=adjusted)
-    (totals,) = await _fetch(conn, totals_plan.statement)
-    sums = _sums(totals, totals_plan.quantities)
-    histograms = await _histograms(conn, whole, dirty)
-    rows, next_offset = await _rows(conn, query, dirty, adjusted=adjusted)
+    rows: Sequence[CostRow]
+    summed: Sums | None = None
+    histogram: Histogram = []
+    next_offset = None
+    if query.granularity is not None or query.group_by:
+        rows, next_offset, summed = await _rows(conn, query, dirty, adjusted=adjusted)
+    if summed is None and (totals or not query.group_by):
+        whole = replace(query, group_by=(), granularity=None, order_by=None, limit=1, offset=0)
+        totals_plan = plan(whole, dirty, adjusted=adjusted)
+        (found,) = await _fetch(conn, totals_plan.statement)
+        summed = _sums(found, totals_plan.quantities)
+        histogram = (await _histograms(conn, whole, dirty)).get((), [])
+    figures = {} if summed is None else _figures(query.measures, summed, histogram)
+    if query.granularity is None and not query.group_by:
+        # The one row is the totals; an empty range has it too.
+        rows = [CostRow({}, None, figures)]
+    counted = summed or {}
     return CostAnswer(
         rows=tuple(rows),
-        totals=_figures(query.measures, sums, histograms.get((), [])),
+        totals=figures,
         data_through=await read_data_through(conn),
-        unpriced_events=sums["unpriced_events"],
-        late_events=sums["late_events"],
+        unpriced_events=counted.get("unpriced_events", 0),
+        late_events=counted.get("late_events", 0),
         next_offset=next_offset,
     )
 
@@ -70,11 +82,9 @@ async def _has_adjustments(conn: AsyncConnection[Any], start: datetime, end: dat
 
 async def _rows(
     conn: AsyncConnection[Any], query: CostQuery, dirty: Collection[datetime], *, adjusted: bool
-) -> tuple[list[CostRow], int | None]:
+) -> tuple[list[CostRow], int | None, Sums | None]:
+    """One page of rows, where the next begins, and the totals where every bucket was read and nothing but buckets."""
     asked = query.measures
-    if query.granularity is None and not query.group_by:
-        # One row that equals the totals; an empty range has it too.
-        query = replace(query, limit=1, offset=0, order_by=None)
     # What rows are ordered by is read whether it is shown or not.
     query = replace(query, measures=tuple(dict.fromkeys((*asked, _ordering_measure(query)))))
     ordered_here = query.granularity is not None or _is_percentile(query.order_by)
@@ -84,6 +94,9 @@ async def _rows(
         raise QueryRefused("group_by", f"more than {GROUPS_MAX} groups: filter, or ask for fewer dimensions or buckets")
     histograms = await _histograms(conn, query, dirty)
     cells = {_key(row, query): _sums(row, made.quantities) for row in found}
+    summed = None
+    if not query.group_by and not any(_is_percentile(name) for name in query.measures):
+        summed = {name: sum(cell[name] for cell in cells.values()) for name in made.quantities}
     if made.buckets is not None:
         cells = _filled(cells, query, made.buckets, made.quantities)
     labels = made.buckets.labels if made.buckets else ()
@@ -91,7 +104,7 @@ async def _rows(
     if ordered_here:
         rows = list(_sorted(rows, query))[query.offset :]
     shown = [replace(row, figures={name: row.figures[name] for name in asked}) for row in rows[: query.limit]]
-    return shown, query.offset + query.limit if len(rows) > query.limit else None
+    return shown, query.offset + query.limit if len(rows) > query.limit else None, summed
 
 
 def _ordering_measure(query: CostQuery) -> str:
