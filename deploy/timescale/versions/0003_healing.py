@@ -30,7 +30,6 @@ CREATE INDEX usage_event_unpriced ON usage_event (tenant_no, event_key) WHERE co
 ALTER TABLE cost_adjustment
     ADD COLUMN response_cache_saved_pico_usd bigint NOT NULL DEFAULT 0,
     ADD COLUMN prompt_cache_saved_pico_usd bigint NOT NULL DEFAULT 0;
-CREATE INDEX cost_adjustment_event ON cost_adjustment (occurred_at, tenant_no, event_key);
 -- An event is healed once, whoever tries.
 CREATE UNIQUE INDEX cost_adjustment_heal ON cost_adjustment (tenant_no, event_key, occurred_at) WHERE heals_unpriced;
 
