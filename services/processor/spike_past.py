@@ -11,30 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from services.processor.spike_baselines import HISTORY, Usual, usual_hour
-from services.processor.spike_daily import Days, by_day, day_of
+from services.processor.spike_baselines import HISTORY
+from services.processor.spike_rules import Past, past_of
 from services.processor.spike_totals import Connection, Series, dirty_hours, histories
-from services.processor.spikes import HourTotals, Measures, SeriesHour
+from services.processor.spikes import SeriesHour
 
 _KEPT = timedelta(minutes=15)
 # While a backfill may still be coming in.
 _KEPT_YOUNG = timedelta(seconds=20)
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """`usual` is None within the warm-up; `days` are the whole days before today; `today` is today before the hour."""
-
-    usual: Usual | None
-    days: Days
-    today: Measures
-
-
-def past_of(hour: datetime, history: list[HourTotals]) -> Past:
-    """The past of a series before `hour`. Pure."""
-    days = by_day(history)
-    today = days.pop(day_of(hour), None)
-    return Past(usual_hour(hour, history), days, today.measures if today else Measures())
 
 
 @dataclass(slots=True)

@@ -7,15 +7,31 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pricing.money import PICO_PER_USD
-from services.processor.spike_daily import day_excess, day_of
+from services.processor.spike_baselines import Usual, usual_hour
+from services.processor.spike_daily import Days, by_day, day_excess, day_of
 from services.processor.spike_fast import fast_excess, find_jump
 from services.processor.spike_hourly import hour_excess
-from services.processor.spike_past import Past
 from services.processor.spike_slow_burn import slow_burn
 from services.processor.spikes import Excess, HourTotals, Measures
 
 # Below these no rule's floor can be reached, today's neither.
 _FLOOR_PICO_USD, _CALLS_MIN = PICO_PER_USD // 12, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """`usual` is None within the warm-up; `days` are the whole days before today; `today` is today before the hour."""
+
+    usual: Usual | None
+    days: Days
+    today: Measures
+
+
+def past_of(hour: datetime, history: list[HourTotals]) -> Past:
+    """The past of a series before `hour`. Pure."""
+    days = by_day(history)
+    today = days.pop(day_of(hour), None)
+    return Past(usual_hour(hour, history), days, today.measures if today else Measures())
 
 
 @dataclass(frozen=True, slots=True)

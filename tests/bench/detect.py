@@ -22,7 +22,7 @@ from services.processor.spike_baselines import DAY, HISTORY, usual_hour
 from services.processor.spike_daily import Days, by_day, day_excess, day_of
 from services.processor.spike_fast import find_jump
 from services.processor.spike_hourly import hour_excess
-from services.processor.spike_past import past_of
+from services.processor.spike_rules import past_of
 from services.processor.spike_slow_burn import slow_burn
 from services.processor.spikes import HourTotals, Measures
 from tests.bench.detect_months import FIRST_TESTED, HOUR, HOURS, START, Kind, SeriesOf, Shape, hash_of, make_series
