@@ -75,18 +75,19 @@ class Through:
     text: str
     state: str
     title: str
+    zone: str
 
 
 def through(data_through: datetime | None, read_at: datetime, shown: PageRange) -> Through:
     if data_through is None:
-        return Through("nothing counted yet", "live", "No event has been counted so far.")
+        return Through("nothing counted yet", "live", "No event has been counted so far.", shown.zone.key)
     local = data_through.astimezone(shown.zone)
     behind = read_at - data_through
     text = f"data through {local:%H:%M:%S}"
     if behind > timedelta(hours=20):
         text = f"data through {local.day} {local:%b %H:%M}"
     title = f"Everything that happened until {local:%Y-%m-%d %H:%M:%S} ({shown.zone.key}) is counted."
-    return Through(text, "stale" if behind > _STALE_AFTER else "live", title)
+    return Through(text, "stale" if behind > _STALE_AFTER else "live", title, shown.zone.key)
 
 
 @dataclass(frozen=True, slots=True)

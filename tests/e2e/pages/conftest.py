@@ -59,9 +59,16 @@ class Visitor:
 
 
 @contextmanager
-def running_site(parts: QueryParts, dsn: str) -> Iterator[Site]:
+def running_site(parts: QueryParts, dsn: str, port: int = 0) -> Iterator[Site]:
     server = uvicorn.Server(
-        uvicorn.Config(build_app(parts), host="127.0.0.1", port=0, log_config=None, access_log=False)
+        uvicorn.Config(
+            build_app(parts),
+            host="127.0.0.1",
+            port=port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
     )
     thread = threading.Thread(target=server.run, name="query", daemon=True)
     thread.start()

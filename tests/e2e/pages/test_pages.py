@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from playwright.sync_api import Page, expect
 
 from services.contracts.keys import Principal
-from tests.e2e.pages.conftest import Site, Visit
+from tests.e2e.pages.conftest import Site, Visit, parts_for, running_site
 from tests.e2e.pages.story import ACME_CALLS, ACME_TOTAL, GLOBEX_RETRIED, one_call
 
 PAGES = (
@@ -91,6 +91,25 @@ def test_figures_move_as_events_arrive(site: Site, visit: Visit, send: Callable[
     assert send([one_call(at, f"late-comer-{at.timestamp()}", tenant_id="newcomer")]) == 1
     expect(page.locator('[data-card="calls"] dd').first).to_have_text(f"{calls + 1:,}", timeout=12_000)
     assert page.locator("#cost[data-ready]").count() == 1
+
+
+def test_figures_go_on_moving_after_a_restart(
+    site: Site, visit: Visit, send: Callable[[list[dict[str, Any]]], int]
+) -> None:
+    with running_site(parts_for(site.dsn), site.dsn) as before:
+        visitor = visit(before)
+        page = visitor.open("/")
+        calls = int(card(page, "calls").replace(",", ""))
+        expect(page.locator("#live[data-stream=open]")).to_be_visible()
+    with running_site(parts_for(site.dsn), site.dsn, urlsplit(before.url).port or 0):
+        expect(page.locator("#live[data-stream=open]")).to_be_visible(timeout=15_000)
+        at = datetime.now(UTC)
+        assert send([one_call(at, f"after-restart-{at.timestamp()}", tenant_id="newcomer")]) == 1
+        # Sooner than a poll beside the stream would.
+        expect(page.locator('[data-card="calls"] dd').first).to_have_text(f"{calls + 1:,}", timeout=8_000)
+        page.goto("about:blank")
+    # The console tells of the line that broke, and of polls while nobody listened.
+    visitor.complaints = [text for text in visitor.complaints if "net::" not in text and "htmx:sendError" not in text]
 
 
 def test_charts_become_ones_to_point_at_without_a_move(site: Site, visit: Visit) -> None:

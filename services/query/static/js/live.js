@@ -1,15 +1,24 @@
-// The poll: htmx asks for the figures every five seconds, idiomorph puts in what changed. A page nobody looks at,
-// or on which something is being dragged, does not ask. When the answer fails the figures stay and the dot says so.
+// The figures: htmx asks for them when the stream says so, every five seconds where there is no stream, idiomorph puts
+// in what changed. A page nobody looks at, or on which something is being dragged, does not ask. When the answer fails
+// the figures stay and the dot says so.
+import { bindStream, isTold, noteAsked, sinceAsked } from "./stream.js";
+
+// What the stream does not tell of, an earlier day corrected or an hour begun, is there after this at the latest.
+const POLL_BESIDE_STREAM_MS = 30_000;
+
 export function bindLive(onFigures) {
   const root = document.body;
   let seen = "";
   if (window.Idiomorph) {
     window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !old.matches?.("[data-keep]");
-    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name) => name !== "data-ready" && name !== "aria-sort";
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name) => !["data-ready", "aria-sort", "tabindex"].includes(name);
     window.Idiomorph.defaults.ignoreActiveValue = true;
   }
   root.addEventListener("htmx:confirm", (event) => {
-    if (event.target.id === "figures" && (document.hidden || document.querySelector("[data-busy]"))) event.preventDefault();
+    if (event.target.id !== "figures") return;
+    const canWait = isTold() && event.detail.triggeringEvent?.type !== "spendstream:figures" && sinceAsked() < POLL_BESIDE_STREAM_MS;
+    if (canWait || document.hidden || document.querySelector("[data-busy]")) event.preventDefault();
+    else noteAsked();
   });
   root.addEventListener("htmx:configRequest", (event) => {
     if (event.target.id === "figures" && seen) event.detail.headers["X-Seen"] = seen;
@@ -26,6 +35,7 @@ export function bindLive(onFigures) {
     current();
     onFigures();
   });
+  bindStream(dot);
   root.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401) location.reload();
   });

@@ -41,7 +41,10 @@ function sort(table) {
   for (const header of table.tHead.rows[0].cells) header.removeAttribute("aria-sort");
   table.tHead.rows[0].cells[column].setAttribute("aria-sort", down ? "descending" : "ascending");
   const rows = [...body.rows].sort((a, b) => compare(value(a, column), value(b, column)) * (down ? -1 : 1));
+  // To move the row that has the focus takes the focus from it.
+  const focused = document.activeElement;
   body.append(...rows);
+  if (focused !== document.activeElement) focused.focus({ preventScroll: true });
 }
 
 function compare(a, b) {
