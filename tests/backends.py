@@ -64,17 +64,21 @@ def running_backends() -> Iterator[Backends]:
 
 @contextmanager
 def fresh_database(dsn: str) -> Iterator[str]:
-    """The DSN of a new, migrated database on the server of `dsn`; it is dropped afterwards."""
+    """The DSN of a new, migrated database on the server of `dsn`; it is dropped afterwards.
+
+    No connection is held meanwhile: a test may kill the server.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
     identifier = sql.Identifier(name)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-        try:
-            fresh = with_database(dsn, name)
-            migrate(fresh)
-            yield fresh
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+    try:
+        fresh = with_database(dsn, name)
+        migrate(fresh)
+        yield fresh
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
 
 @contextmanager

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
-from deploy.timescale.migrate import migrate
 from services.runtime.embedded.backends import Backends, EmbeddedBackends
-from tests.backends import fresh_topics, temporary_home, with_database
+from tests.backends import fresh_database, fresh_topics, temporary_home
 from tests.fault.system import System
 
 _HERE = Path(__file__).parent
@@ -56,22 +51,6 @@ def breakable() -> Iterator[Breakable]:
             parts.stop()
 
 
-@contextmanager
-def _database(dsn: str) -> Iterator[str]:
-    """A new, migrated database; no connection is held meanwhile, as the server may be killed."""
-    name = f"fault_{uuid.uuid4().hex[:12]}"
-    identifier = sql.Identifier(name)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-    try:
-        fresh = with_database(dsn, name)
-        migrate(fresh)
-        yield fresh
-    finally:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
-
-
 @pytest.fixture
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     """Fresh topics and a fresh database, a seeded producer, and nothing running yet."""
@@ -79,7 +58,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         backends: Backends = request.getfixturevalue("breakable").backends
     else:
         backends = request.getfixturevalue("backends")
-    with _database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
+    with fresh_database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
         built = System(backends, dsn, topics, tmp_path, _SEED)
         try:
             yield built

@@ -6,10 +6,11 @@ import uuid
 
 import pyarrow as pa
 
+from services.contracts.event_key import event_key
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.processor.batch import Decoded, Message, Place
 from services.processor.decode import decode
-from services.processor.identify import event_key, event_keys, identify
+from services.processor.identify import event_keys, identify
 from tests.ledger import books
 
 
