@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.runtime.children import is_alive
+
 FILE_NAME = "running.json"
 
 
@@ -29,4 +31,4 @@ def find_running(home: Path) -> Running | None:
         running = Running(**found)
     except (OSError, ValueError, TypeError):
         return None
-    return running if Path(f"/proc/{running.pid}").exists() else None
+    return running if is_alive(running.pid) else None

@@ -83,3 +83,13 @@ def kill(process: Process) -> None:
     except ProcessLookupError:
         pass
     process.wait()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this id runs; one that has ended but nobody has waited for (a zombie) doesn't."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    # The program's name stands in parentheses and may hold any character; the state is the field after it (proc(5)).
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from services.runtime.children import is_alive
 from services.runtime.embedded.integrity import Part, PartState, diagnose
 
 _MANIFEST_FORMAT = 1
@@ -140,7 +141,7 @@ class Home:
             owner = os.read(descriptor, 32).decode().strip()
             os.lseek(descriptor, 0, os.SEEK_SET)
             # The owner is gone but its broker or database is still stopping: that takes seconds.
-            if _is_alive(owner) or time.monotonic() > deadline:
+            if (owner.isdigit() and is_alive(int(owner))) or time.monotonic() > deadline:
                 os.close(descriptor)
                 raise HomeError(
                     f"{self.path} is in use by another Spendstream (process {owner or 'unknown'}). "
@@ -204,7 +205,3 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _is_alive(pid: str) -> bool:
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()

@@ -19,6 +19,7 @@ from services.runtime.embedded.backends import Backends, EmbeddedBackends
 from services.runtime.embedded.home import HomeError
 from services.runtime.topics import ensure_topics
 from tests.backends import temporary_home
+from tests.processes import has_ended
 
 _RUN_UNTIL_KILLED = """
 import sys, time
@@ -72,7 +73,7 @@ def test_a_stop_leaves_no_process_and_a_restart_finds_the_data_at_the_same_ports
         EmbeddedBackends(home).start()
     backends.stop()
     assert all((home / part).stat().st_mode & 0o077 == 0 for part in ("kafka", "postgres", "logs"))
-    assert not any(process.is_running() for process in everyone)
+    assert all(has_ended(process) for process in everyone)
     with EmbeddedBackends(home) as second:
         assert second == first
         assert _read(second) == ([b"before"], [b"before"])
@@ -87,7 +88,7 @@ def test_both_end_with_a_parent_that_is_killed_and_nothing_committed_is_lost(hom
     # At once, while they are still stopping: the start waits for them.
     with EmbeddedBackends(home) as second:
         assert len(processes) == 2
-        assert not any(process.is_running() for process in processes)
+        assert all(has_ended(process) for process in processes)
         _write(second, b"after")
         assert _read(second) == ([b"after"], [b"after"])
 

@@ -18,6 +18,7 @@ from services.runtime.embedded.ports import any_free_port
 from services.runtime.readiness import answers_ok
 from services.runtime.supervision import Stage
 from services.runtime.supervisor import Child, ChildFailed, Supervisor
+from tests.processes import wait_until_ended
 
 SLEEPS = "import time; time.sleep(600)"
 STUBBORN = (
@@ -138,5 +139,4 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(parent.stdout.readline()))
         assert child.is_running()
         parent.kill()
-    child.wait(10)
-    assert not child.is_running()
+    wait_until_ended([child], 10)

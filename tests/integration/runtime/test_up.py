@@ -17,6 +17,7 @@ import pytest
 from services.cli.running import FILE_NAME, Running, find_running
 from services.runtime.embedded.ports import any_free_port
 from tests.backends import temporary_home
+from tests.processes import has_ended, wait_until_ended
 
 _READY_SECONDS_MAX = 60
 _PORTS = ("QUERY", "GATEWAY", "GRPC", "PROCESSOR", "ALERTING", "DEMO")
@@ -61,7 +62,7 @@ def test_it_says_where_it_is_and_after_ctrl_c_nothing_is_left(home: Path) -> Non
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 0
     assert len(children) > 5
-    assert not any(child.is_running() for child in children)
+    assert all(has_ended(child) for child in children)
     assert running.urls["query"].endswith(settings["SPENDSTREAM_QUERY_PORT"])
     assert running.admin_key == "a-key-of-the-operator"
     assert f"{running.urls['query']}/sign-in?token=" in said
@@ -74,8 +75,7 @@ def test_nothing_is_left_when_it_is_killed_and_it_starts_again_on_the_same_data(
     children = _descendants(process)
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
+    wait_until_ended(children, 20)
     again = _start(_settings(home))
     second = _wait_ready(again, home)
     again.send_signal(signal.SIGTERM)
