@@ -14,6 +14,7 @@ _COMMANDS = {
     "audit": ("services.cli.audit", "audit", "Check the identities that must hold."),
     "dlq": ("services.cli.dlq", "dlq", "List, show and replay dead letters."),
     "quarantine": ("services.cli.quarantine", "quarantine", "List and admit events outside the acceptance window."),
+    "keys": ("services.cli.keys", "keys", "Make, list and revoke API keys."),
     "adopt": ("services.cli.adopt", "adopt", "Go on with a usage topic that was recreated, cut or restored."),
 }
 

@@ -46,12 +46,12 @@ class Place:
         return {**self.security.client_config(self.kafka_bootstrap), "log_level": 0, **settings}
 
 
-def find_place(environment: Mapping[str, str] = os.environ) -> Place:
+def find_place(environment: Mapping[str, str] = os.environ, *, broker: bool = True) -> Place:
     """The one the environment names (SPENDSTREAM_DATABASE_DSN, SPENDSTREAM_KAFKA_BOOTSTRAP), else the one that
-    `spendstream up` runs here; raises Refused."""
+    `spendstream up` runs here; raises Refused. Without `broker` the database alone is enough."""
     dsn = environment.get("SPENDSTREAM_DATABASE_DSN", "")
     bootstrap = environment.get("SPENDSTREAM_KAFKA_BOOTSTRAP", "")
-    if bool(dsn) != bool(bootstrap):
+    if bool(dsn) != bool(bootstrap) and (broker or not dsn):
         raise Refused("set both SPENDSTREAM_DATABASE_DSN and SPENDSTREAM_KAFKA_BOOTSTRAP, or neither")
     if not dsn:
         running = find_running(default_home())
@@ -70,10 +70,10 @@ def find_place(environment: Mapping[str, str] = os.environ) -> Place:
     )
 
 
-def complaining(command: str, work: Callable[[Place], T]) -> T:
+def complaining(command: str, work: Callable[[Place], T], *, broker: bool = True) -> T:
     """Runs `work`; what goes wrong becomes one line on stderr and exit code 1."""
     try:
-        return work(find_place())
+        return work(find_place(broker=broker))
     except Refused as error:
         _fail(command, str(error))
     except ValidationError as error:

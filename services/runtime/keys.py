@@ -6,14 +6,15 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 import structlog
+from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -33,6 +34,22 @@ CACHE_ENTRIES_MAX = 10_000
 """Of known keys, and of unknown ones: apart, so that somebody who tries many does not push out those that exist."""
 
 BOOTSTRAP_KEY_ID = "bootstrap"
+
+# What is done to the table, for this store and for the command line.
+MAKE_TENANT = "INSERT INTO tenant (tenant_id, name) VALUES (%(tenant_id)s, %(tenant_id)s) ON CONFLICT DO NOTHING"
+MAKE_KEY = (
+    "INSERT INTO api_key (key_hash, role, tenant_id, name) VALUES (%(key_hash)s, %(role)s, %(tenant_id)s, %(name)s) "
+    "RETURNING key_id::text"
+)
+LIST_KEYS = (
+    "SELECT key_id::text, role, tenant_id, name, created_at, revoked_at FROM api_key "
+    "WHERE %(tenant_id)s::text IS NULL OR tenant_id = %(tenant_id)s "
+    "ORDER BY created_at DESC, key_id LIMIT %(limit)s"
+)
+REVOKE_KEY = "UPDATE api_key SET revoked_at = now() WHERE key_id = %(key_id)s AND revoked_at IS NULL RETURNING key_hash"
+
+Note = Callable[[AsyncConnection[Any], str], Awaitable[None]]
+"""Writes down what is done to the key of this id, in the transaction that does it."""
 
 _Kept = TypeVar("_Kept")
 
@@ -102,52 +119,35 @@ class KeyStore:
             return cached.principal
         raise Retry("the key can't be checked now: the database does not answer")
 
-    async def create(self, role: Role, tenant_id: str | None, name: str) -> NewKey:
+    async def create(self, role: Role, tenant_id: str | None, name: str, note: Note | None = None) -> NewKey:
         """Makes a key, and its tenant where that is new; raises ValueError where role and tenant do not go together."""
-        if role not in ROLES:
-            raise ValueError(f"role must be one of {', '.join(ROLES)}")
-        if role == "ingest" and not tenant_id:
-            raise ValueError("an ingest key needs a tenant_id")
-        if role == "admin" and tenant_id:
-            raise ValueError("an admin key is for all tenants: leave tenant_id out")
+        refuse_mismatch(role, tenant_id)
         key = make_key()
         async with self._pool.connection() as connection:
             if tenant_id:
-                await connection.execute(
-                    "INSERT INTO tenant (tenant_id, name) VALUES (%(tenant_id)s, %(tenant_id)s) ON CONFLICT DO NOTHING",
-                    {"tenant_id": tenant_id},
-                )
-            cursor = await connection.execute(
-                "INSERT INTO api_key (key_hash, role, tenant_id, name) VALUES (%s, %s, %s, %s) RETURNING key_id::text",
-                (hash_key(key), role, tenant_id or None, name),
-            )
-            row = await cursor.fetchone()
-        assert row is not None
+                await connection.execute(MAKE_TENANT, {"tenant_id": tenant_id})
+            values = {"key_hash": hash_key(key), "role": role, "tenant_id": tenant_id or None, "name": name}
+            row = await (await connection.execute(MAKE_KEY, values)).fetchone()
+            assert row is not None
+            if note is not None:
+                await note(connection, row[0])
         return NewKey(key_id=row[0], key=key)
 
     async def list_keys(self, tenant_id: str | None = None, limit: int = 1_000) -> list[KeyRecord]:
         """Newest first, revoked ones too; of one tenant when given."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(KeyRecord)) as cursor:
-            await cursor.execute(
-                "SELECT key_id::text, role, tenant_id, name, created_at, revoked_at FROM api_key"
-                " WHERE %(tenant_id)s::text IS NULL OR tenant_id = %(tenant_id)s"
-                " ORDER BY created_at DESC, key_id LIMIT %(limit)s",
-                {"tenant_id": tenant_id, "limit": limit},
-            )
+            await cursor.execute(LIST_KEYS, {"tenant_id": tenant_id, "limit": limit})
             return await cursor.fetchall()
 
-    async def revoke(self, key_id: str) -> bool:
+    async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         """Whether there was such a key, not revoked before. Here it stops at once, elsewhere within FRESH_SECONDS."""
-        try:
-            known = UUID(key_id)
-        except ValueError:
+        known = as_key_id(key_id)
+        if known is None:
             return False
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                "UPDATE api_key SET revoked_at = now() WHERE key_id = %s AND revoked_at IS NULL RETURNING key_hash",
-                (known,),
-            )
-            row = await cursor.fetchone()
+            row = await (await connection.execute(REVOKE_KEY, {"key_id": known})).fetchone()
+            if row is not None and note is not None:
+                await note(connection, key_id)
         if row is None:
             return False
         self._known.pop(bytes(row[0]), None)
@@ -176,6 +176,24 @@ class KeyStore:
             self._unknown_read_at.pop(key_hash, None)
             _keep(self._known, key_hash, _Cached(principal, self._clock()))
         return principal
+
+
+def refuse_mismatch(role: str, tenant_id: str | None) -> None:
+    """Raises ValueError where role and tenant do not go together."""
+    if role not in ROLES:
+        raise ValueError(f"role must be one of {', '.join(ROLES)}")
+    if role == "ingest" and not tenant_id:
+        raise ValueError("an ingest key needs a tenant_id")
+    if role == "admin" and tenant_id:
+        raise ValueError("an admin key is for all tenants: leave tenant_id out")
+
+
+def as_key_id(text: str) -> UUID | None:
+    """The id that `text` writes, None when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _keep(cache: OrderedDict[bytes, _Kept], key_hash: bytes, kept: _Kept) -> None:

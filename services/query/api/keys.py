@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
+from psycopg import AsyncConnection
 from pydantic import BaseModel, ConfigDict
 
 from services.contracts.keys import Role
@@ -37,13 +38,15 @@ class KeyListParameters(NoParameters):
 
 @router.post("", status_code=201, summary="Make a key; it is shown this once")
 async def post_key(caller: Admin, body: NewKeyBody, _asked: Annotated[NoParameters, Query()], parts: Parts) -> Response:
+    said: dict[str, object] = {"role": body.role, "tenant_id": body.tenant_id, "name": body.name}
+
+    async def note(conn: AsyncConnection[Any], key_id: str) -> None:
+        await write_admin_log(conn, caller, "key.create", key_id, said)
+
     try:
-        made = await parts.keys.create(body.role, body.tenant_id, body.name or body.role)
+        made = await parts.keys.create(body.role, body.tenant_id, body.name or body.role, note)
     except ValueError as error:
         raise wrong_parameters([Complaint("tenant_id", str(error))]) from None
-    async with parts.writes.connection() as conn:
-        said: dict[str, object] = {"role": body.role, "tenant_id": body.tenant_id, "name": body.name}
-        await write_admin_log(conn, caller, "key.create", made.key_id, said)
     return json_response({"data": {"id": made.key_id, "key": made.key, **body.model_dump()}}, 201)
 
 
@@ -66,8 +69,9 @@ async def get_keys(_caller: Admin, asked: Annotated[KeyListParameters, Query()],
 
 @router.delete("/{key_id}", status_code=204, summary="Revoke a key")
 async def delete_key(caller: Admin, key_id: str, _asked: Annotated[NoParameters, Query()], parts: Parts) -> Response:
-    if not await parts.keys.revoke(key_id):
-        raise not_found("There is no such key, or it is revoked.")
-    async with parts.writes.connection() as conn:
+    async def note(conn: AsyncConnection[Any], key_id: str) -> None:
         await write_admin_log(conn, caller, "key.revoke", key_id)
+
+    if not await parts.keys.revoke(key_id, note):
+        raise not_found("There is no such key, or it is revoked.")
     return Response(status_code=204)
