@@ -12,15 +12,18 @@ import faust
 
 from services.processor.settings import ProcessorSettings
 from services.processor.transport import LedgerTransport
+from services.processor.unpacking import bound_unpacking
 from services.processor.worker import Worker
 from services.runtime.kafka_settings import KafkaSecurity
 
-# Messages hold up to 500 events; Faust's default of 4,096 waiting messages would be half a gigabyte.
+# Messages hold up to 500 events; Faust's default of 4,096 waiting messages would be half a gigabyte. The same goes for
+# what is unpacked at once: by default all that one answer of the broker holds.
 _BUFFERED_MESSAGES = 120
 
 
 def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[BaseException], None]) -> faust.App:
     """An app that is not started. `crash` is called with what a flush failed with; it does not return."""
+    bound_unpacking()
     app = faust.App(
         settings.consumer_group,
         broker=f"kafka://{settings.kafka_bootstrap}",
@@ -33,6 +36,7 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         # Faust makes this folder for tables, of which there are none.
         datadir=str(Path(tempfile.gettempdir()) / f"spendstream-faust-{os.getuid()}"),
         stream_buffer_maxsize=_BUFFERED_MESSAGES,
+        broker_max_poll_records=_BUFFERED_MESSAGES,
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 5,
         # What the group knows is for display only; the ledger decides where to read on.

@@ -17,6 +17,8 @@ class Message:
     value: bytes
     # Sent by an operator who said that its events count whatever their time.
     admitted: bool = False
+    # The bytes it has in the log where `value` is only the beginning of them: too many to be a message.
+    cut_from_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ def decode(messages: Sequence[Message]) -> Decoded:
     # Counted here, before anything is decided: the ledger compares it with what became of the events.
     read = {(message.partition, message.offset): 1 for message in messages}
     for message in messages:
-        if len(message.value) > MESSAGE_BYTES_MAX:
-            detail = f"a message of {len(message.value)} bytes, at most {MESSAGE_BYTES_MAX}"
+        size = message.cut_from_bytes or len(message.value)
+        if size > MESSAGE_BYTES_MAX:
+            detail = f"a message of {size} bytes, at most {MESSAGE_BYTES_MAX}"
             dead.append(_dead(message, -1, message.value, detail))
             continue
         try:

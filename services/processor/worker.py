@@ -20,6 +20,7 @@ from services.processor.dead_limit import DeadLimit
 from services.processor.prepare import Flush, TenantNumbers, prepare
 from services.processor.sequence import in_order
 from services.processor.store import Applied, Store
+from services.processor.unpacking import CutValue
 from services.processor.watch import Watch
 
 log = structlog.get_logger()
@@ -119,7 +120,8 @@ def _message(event: Any) -> Message:  # noqa: ANN401
     message = event.message
     admitted = bool(message.headers) and ADMITTED_HEADER in dict(message.headers)
     received_us = round(message.timestamp * 1_000_000)
-    return Message(message.partition, message.offset, received_us, message.value or b"", admitted)
+    cut_from = message.value.size_bytes if isinstance(message.value, CutValue) else 0
+    return Message(message.partition, message.offset, received_us, message.value or b"", admitted, cut_from)
 
 
 def _events_and_bad(flush: Flush) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import psycopg
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
-from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.contracts.stubs.spendstream.v1 import spike_pb2, usage_pb2
 from tests.backends import FreshTopics
 
 ROOT = Path(__file__).parents[3]
@@ -144,6 +144,22 @@ def produce(bootstrap: str, topic: str, values: Iterable[bytes], key: bytes = b"
         producer.poll(0)
     assert producer.flush(30) == 0
     assert not failed
+
+
+def dead_letters(bootstrap: str, topic: str) -> list[spike_pb2.DeadLetter]:
+    """All there are by now."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "enable.auto.commit": False})
+    letters = []
+    for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+        at, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        consumer.assign([TopicPartition(topic, partition, at)])
+        while at < end:
+            message = consumer.poll(10)
+            assert message is not None and message.error() is None, "the dead letters can be read"
+            letters.append(spike_pb2.DeadLetter.FromString(message.value() or b""))
+            at = (message.offset() or 0) + 1
+    consumer.close()
+    return letters
 
 
 def serialized(batches: Iterable[usage_pb2.UsageBatch]) -> list[bytes]:

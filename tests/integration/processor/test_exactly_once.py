@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 
 import psycopg
-from confluent_kafka import Consumer
 from google.protobuf.message import DecodeError
 
-from services.contracts.stubs.spendstream.v1 import spike_pb2, usage_pb2
+from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.runtime.embedded.backends import Backends
 from tests.backends import FreshTopics, fresh_database, fresh_topics
-from tests.integration.processor.running import Processor, produce, serialized, wait_settled
+from tests.integration.processor.running import Processor, dead_letters, produce, serialized, wait_settled
 from tests.ledger import books
 
 SEED = 20_261_122
@@ -72,7 +71,7 @@ def test_garbage_among_good_events_is_set_aside_with_reasons_and_the_good_ones_c
     finally:
         assert processor.stop() == 0
     assert levels == dict.fromkeys(levels, producer.cost_usd)
-    letters = _dead_letters(backends.kafka_bootstrap, kafka_topics.dead_letter.name)
+    letters = dead_letters(backends.kafka_bootstrap, kafka_topics.dead_letter.name)
     assert {letter.payload for letter in letters} >= set(bad_events)
     reasons = {letter.payload: letter.detail for letter in letters if letter.payload in bad_events}
     assert all(reasons.values()), "each says what is wrong"
@@ -112,20 +111,6 @@ def _empty_envelopes(garbage: list[bytes]) -> int:
         except DecodeError:
             continue
     return empty
-
-
-def _dead_letters(bootstrap: str, topic: str) -> list[spike_pb2.DeadLetter]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "auto.offset.reset": "earliest"})
-    consumer.subscribe([topic])
-    letters, quiet = [], 0
-    while quiet < 3:
-        message = consumer.poll(2.0)
-        if message is None:
-            quiet += 1
-            continue
-        letters.append(spike_pb2.DeadLetter.FromString(message.value() or b""))
-    consumer.close()
-    return letters
 
 
 def test_everything_sent_twice_counts_once(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import psycopg
 from confluent_kafka import Producer
 
 from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.contracts.topics import MESSAGE_BYTES_MAX
 from services.runtime.embedded.backends import Backends
 from tests.backends import FreshTopics
-from tests.integration.processor.running import Processor, wait_settled
+from tests.integration.processor.raw_batches import gzip_batch, send_batch
+from tests.integration.processor.running import Processor, dead_letters, wait_settled
 from tests.ledger import books
 
 SEED = 41
+_PEAK_KB_MAX = 900_000
 _BOMB_BYTES = 120_000_000
+_LARGE_BOMB_BYTES = 1200 << 20
 
 
 def _varint(number: int) -> bytes:
@@ -90,20 +94,41 @@ def test_poison_is_set_aside_and_its_neighbours_count(
         values.append(usage_pb2.UsageBatchEnvelope(events=[neighbours[0], payload, neighbours[1]]).SerializeToString())
     random.Random(SEED).shuffle(values)
     bombs = [b"\0" * _BOMB_BYTES, _field(2, 2, _length(b"x" * _BOMB_BYTES))]
+    # One packed batch: a good message, one that unpacks to more than a gigabyte, a good one, and one just too large.
+    neighbours = [usage_pb2.UsageBatch(events=[producer.event("acme")]).SerializeToString() for _ in range(2)]
+    batch = gzip_batch([neighbours[0], _LARGE_BOMB_BYTES, neighbours[1], MESSAGE_BYTES_MAX + (1 << 20)])
+    assert len(batch) < MESSAGE_BYTES_MAX
+    bad = len(bad_events()) + len(bad_messages()) + len(bombs) + 2
     processor = Processor(backends.kafka_bootstrap, database, kafka_topics, tmp_path / "processor.log")
     processor.start()
     try:
         topic = kafka_topics.usage_events.name
-        _produce_to_one_partition(backends.kafka_bootstrap, topic, [*values[:12], *bombs, *values[12:]])
-        processor.wait_read(producer.calls + len(bad_events()) + len(bad_messages()) + len(bombs), 90)
+        _produce_to_one_partition(backends.kafka_bootstrap, topic, [*values[:12], *bombs])
+        first = asyncio.run(send_batch(backends.kafka_bootstrap, topic, 0, batch))
+        _produce_to_one_partition(backends.kafka_bootstrap, topic, values[12:])
+        processor.wait_read(producer.calls + bad, 90)
         assert set(wait_settled(database, producer.cost_usd).values()) == {producer.cost_usd}
-        peak_bytes = psutil.Process(processor.process.pid).memory_info().rss
-        assert peak_bytes < 2_000_000_000
+        assert _peak_kb(processor.process.pid) < _PEAK_KB_MAX
     finally:
         assert processor.stop() == 0
     with psycopg.connect(database) as connection:
         row = connection.execute("SELECT sum(counted), sum(dead_lettered) FROM ledger").fetchone()
-    assert row == (producer.calls, len(bad_events()) + len(bad_messages()) + len(bombs))
+    assert row == (producer.calls, bad)
+    letters = dead_letters(backends.kafka_bootstrap, kafka_topics.dead_letter.name)
+    assert len({(letter.partition, letter.offset, letter.index) for letter in letters}) == bad
+    assert all(letter.detail for letter in letters), "each says why"
+    by_offset = {letter.offset: letter for letter in letters}
+    bomb, large = by_offset[first + 1], by_offset[first + 3]
+    assert str(_LARGE_BOMB_BYTES)[:4] in bomb.detail, "its size as it would have been"
+    assert 1_000_000 < len(bomb.payload) < MESSAGE_BYTES_MAX, "its beginning is kept"
+    assert not bomb.payload.strip(b"\0")
+    assert "5242" in large.detail
+
+
+def _peak_kb(pid: int) -> int:
+    """The most memory it ever had, by the kernel."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 
 
 def _produce_to_one_partition(bootstrap: str, topic: str, values: list[bytes]) -> None:
