@@ -51,6 +51,7 @@ CHECKS = (
     ("proto lint", ["buf", "lint", "proto"]),
     ("proto drift", ["python", "deploy/generate_proto.py", "--check"]),
     ("proto drift of the SDK", ["python", "services/sdk/generate_proto.py", "--check"]),
+    ("normaliser of the SDK", ["python", "services/sdk/copy_normaliser.py", "--check"]),
     ("schema drift", ["python", "-m", "deploy.generate_schema", "--check"]),
     ("price book", ["python", "-m", "pricing.check"]),
     ("security lint", ["bandit", "-q", "-c", "pyproject.toml", "-r", "services", "pricing", "deploy"]),

@@ -14,11 +14,15 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from pricing.usage import USAGE_CLASSES
 from services.contracts.json_strict import DuplicateName, json_kind
+from services.contracts.normalise import SHAPES, Usage, UsageShapeError, normalise
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.contracts.timestamps import decode_occurred_at, encode_timestamp
 
 SIMPLE_USAGE: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 """The simple form: cached tokens are part of the prompt's, reasoning tokens part of the completion's."""
+
+VENDOR_USAGE: Final = ("vendor_usage", "vendor_usage_shape")
+"""A vendor's usage object as its answer has it, normalised here; the shape may be left out where its keys tell it."""
 
 _INT64: Final = (-(1 << 63), (1 << 63) - 1)
 _INT32: Final = (-(1 << 31), (1 << 31) - 1)
@@ -38,6 +42,7 @@ def decode_event(value: object) -> usage_pb2.UsageEvent:
         raise EventRefused(f"an event must be an object, not {json_kind(value)}")
     fields: dict[str, Any] = {}
     simple: dict[str, int] = {}
+    vendor: dict[str, Any] = {}
     reasons: list[str] = []
     for name, given in value.items():
         decode = _DECODERS.get(name)
@@ -46,11 +51,15 @@ def decode_event(value: object) -> usage_pb2.UsageEvent:
                 fields[name] = decode(name, given)
             elif name in SIMPLE_USAGE:
                 simple[name] = _decode_count(name, given)
+            elif name in VENDOR_USAGE:
+                vendor[name] = given
             else:
                 reasons.append(_unknown(name, _KNOWN_NAMES))
         except ValueError as error:
             reasons.append(str(error))
-    if simple and not reasons:
+    if vendor and not reasons:
+        reasons += _add_vendor_usage(fields, vendor, [*simple, *(["usage"] if "usage" in fields else [])])
+    elif simple and not reasons:
         reasons += _add_simple_usage(fields, simple)
     if reasons:
         raise EventRefused("; ".join(reasons))
@@ -103,6 +112,47 @@ def _add_simple_usage(fields: dict[str, Any], simple: dict[str, int]) -> list[st
             usage[part_class] = part_count
     fields["usage"] = usage_pb2.Usage(**usage)
     return reasons
+
+
+def _add_vendor_usage(fields: dict[str, Any], vendor: Mapping[str, Any], beside: Sequence[str]) -> list[str]:
+    """Puts what the vendor says was used into `fields` as disjoint classes; returns why that can't be done."""
+    if "vendor_usage" not in vendor:
+        return ["vendor_usage_shape is the shape of vendor_usage, which is not given"]
+    if beside:
+        return [f"give vendor_usage or {', '.join(sorted(beside))}, not both"]
+    shape = vendor.get("vendor_usage_shape")
+    if shape is not None and shape not in SHAPES:
+        return [f"vendor_usage_shape must be one of {', '.join(SHAPES)}"]
+    try:
+        _refuse_duplicates("vendor_usage", vendor["vendor_usage"])
+        used = normalise(_members("vendor_usage", vendor["vendor_usage"]), shape)
+    except UsageShapeError as error:
+        return [f"vendor_usage: {error}"]
+    except ValueError as error:
+        return [str(error)]
+    return _add_normalised(fields, used)
+
+
+def _add_normalised(fields: dict[str, Any], used: Usage) -> list[str]:
+    # A call that used nothing differs from one that doesn't say.
+    classes = used.classes or ({} if used.units else {"input_uncached": 0})
+    fields["usage"] = usage_pb2.Usage(**classes, units=used.units)
+    if used.service_tier:
+        tier = usage_pb2.ServiceTier.Value(f"SERVICE_TIER_{used.service_tier.upper()}")
+        if fields.setdefault("service_tier", tier) != tier:
+            said = _ENUM_NAMES["service_tier"][fields["service_tier"]]
+            return [f"service_tier is {said}, vendor_usage says {used.service_tier}"]
+    return []
+
+
+def _refuse_duplicates(name: str, value: object) -> None:
+    """A name that the vendor's object gives twice could mean either count."""
+    if isinstance(value, DuplicateName):
+        raise ValueError(f"{name}.{_shown(value.name)} is given twice")
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        _refuse_duplicates(f"{name}.{_shown(key)}", inner)
+    for inner in value if isinstance(value, list) else ():
+        _refuse_duplicates(name, inner)
 
 
 def _decode_text(name: str, value: object) -> str:
@@ -247,4 +297,4 @@ _BY_TYPE: Final[dict[int, Callable[[str, object], Any]]] = {
     FieldDescriptor.TYPE_BOOL: _decode_bool,
 }
 _DECODERS: Final = {f.name: _decoder(f.name, f.type) for f in _FIELDS}
-_KNOWN_NAMES: Final = (*_DECODERS, *SIMPLE_USAGE)
+_KNOWN_NAMES: Final = (*_DECODERS, *SIMPLE_USAGE, *VENDOR_USAGE)

@@ -1,13 +1,15 @@
 """What vendors say a call used → disjoint usage classes, so that nothing is billed twice and nothing left out.
 
 Vendors differ in what contains what: OpenAI's prompt contains what was cached, Anthropic's doesn't; OpenAI's completion
-contains reasoning, Gemini's candidates don't. Pure, and without imports of ours, so that the SDK can carry a copy.
+contains reasoning, Gemini's candidates don't. Pure, and without imports of ours: the SDK carries this very file
+(`services/sdk/copy_normaliser.py`), the doors read `vendor_usage` by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 Shape: TypeAlias = Literal[
@@ -15,9 +17,15 @@ Shape: TypeAlias = Literal[
 ]  # fmt: skip
 SHAPES: Final[tuple[str, ...]] = get_args(Shape)
 _COUNT_MAX: Final = 10**9
+_ITERATIONS_MAX: Final = 1_000
+# `fast` is Anthropic's fast mode, several times the list price: priced where the book has a price for it, else unpriced.
 _SERVICE_TIERS: Final = {
     "default": "standard", "standard": "standard", "auto": "", "batch": "batch", "flex": "flex", "priority": "priority",
-    "scale": "priority",
+    "scale": "priority", "fast": "priority",
+}  # fmt: skip
+_TRAFFIC_TYPES: Final = {
+    "TRAFFIC_TYPE_UNSPECIFIED": "", "ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "",
 }  # fmt: skip
 
 
@@ -36,7 +44,7 @@ class Usage:
 
 
 def normalise(usage: Mapping[str, Any], shape: Shape | None = None) -> Usage:
-    """The usage object of a vendor's answer, as JSON has it (Gemini's and Bedrock's in camel or snake case).
+    """The usage object of a vendor's answer, as JSON has it (Gemini's in camel or snake case).
 
     `shape` None tells it by its keys. Raises UsageShapeError. Keys that say nothing about cost are ignored.
     """
@@ -60,11 +68,17 @@ def shape_of(usage: Mapping[str, Any]) -> Shape:
         return "openai_chat"
     if keys & {"cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation", "server_tool_use"}:
         return "anthropic"
-    if "input_tokens" in keys and keys & {"total_tokens", "input_tokens_details", "output_tokens_details"}:
+    if "input_tokens" in keys and keys & _OPENAI_ONLY:
         return "openai_responses"
     if "input_tokens" in keys:
         return "anthropic"
-    raise UsageShapeError(f"no vendor's usage has these keys: {', '.join(sorted(map(str, keys))[:10]) or 'none'}")
+    shown = ", ".join(ascii(str(key)[:40])[1:-1] for key in sorted(keys, key=str)[:10])
+    raise UsageShapeError(f"no vendor's usage has these keys: {shown or 'none'}")
+
+
+_OPENAI_ONLY: Final = frozenset(
+    ("total_tokens", "input_tokens_details", "output_tokens_details", "input_token_details", "output_token_details")
+)
 
 
 def _openai_chat(usage: Mapping[str, Any]) -> Usage:
@@ -80,7 +94,10 @@ def _openai_responses(usage: Mapping[str, Any]) -> Usage:
 def _openai(usage: Mapping[str, Any], prompt_name: str, completion_name: str) -> Usage:
     """Cached, audio and image tokens are parts of the prompt; reasoning, audio and image tokens of the completion."""
     prompt, completion = _count(usage, prompt_name), _count(usage, completion_name)
-    inside, outside = _part(usage, f"{prompt_name}_details"), _part(usage, f"{completion_name}_details")
+    # The Realtime and transcription APIs say token_details.
+    inside, outside = (
+        _part(usage, f"{name}_details", f"{name.removesuffix('s')}_details") for name in (prompt_name, completion_name)
+    )
     cached, cached_kinds = _count(inside, "cached_tokens"), _part(inside, "cached_tokens_details")
     written = _count(inside, "cache_write_tokens", "cache_creation_tokens")
     # The Realtime API counts cached audio in both.
@@ -106,26 +123,58 @@ def _openai(usage: Mapping[str, Any], prompt_name: str, completion_name: str) ->
 
 
 def _anthropic(usage: Mapping[str, Any]) -> Usage:
-    """`input_tokens` is what was neither read from nor written to the cache; thinking is part of the output."""
-    # https://docs.claude.com/en/api/messages
+    """`input_tokens` is what was neither read from nor written to the cache; thinking is part of the output.
+
+    `iterations` that compact the conversation are billed beside the totals. Those of another model (advisors) can't be
+    part of this call: they are refused, to be recorded as calls of their own.
+    """
+    # https://docs.claude.com/en/api/messages, /en/docs/build-with-claude/compaction
+    parts = [_anthropic_tokens(usage), *map(_anthropic_tokens, _beside(usage))]
+    tools = _part(usage, "server_tool_use")
+    return _usage(
+        service_tier=_service_tier(usage, "speed") if usage.get("speed") == "fast" else _service_tier(usage),
+        units={"web_searches": _count(tools, "web_search_requests")},
+        **{name: sum(part[name] for part in parts) for name in parts[0]},
+    )
+
+
+def _beside(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The iterations that the totals leave out."""
+    iterations = usage.get("iterations") or ()
+    if not isinstance(iterations, list | tuple) or len(iterations) > _ITERATIONS_MAX:
+        raise UsageShapeError(f"iterations must be an array of at most {_ITERATIONS_MAX}")
+    found = []
+    for iteration in iterations:
+        kind = iteration.get("type") if isinstance(iteration, Mapping) else None
+        if kind == "compaction":
+            found.append(iteration)
+        elif kind == "advisor_message":
+            spent = _count(iteration, "input_tokens"), _count(iteration, "output_tokens")
+            raise UsageShapeError(
+                f"iterations has an advisor_message of {spent[0]} input and {spent[1]} output tokens, another model's: "
+                "record it as a call of its own and leave it out here"
+            )
+        elif kind != "message":
+            raise UsageShapeError("iterations must hold objects of the type message, compaction or advisor_message")
+    return found
+
+
+def _anthropic_tokens(usage: Mapping[str, Any]) -> dict[str, int]:
     written, by_age = _count(usage, "cache_creation_input_tokens"), _part(usage, "cache_creation")
     short, long = (_count(by_age, f"ephemeral_{age}_input_tokens") for age in ("5m", "1h"))
     if not by_age:
         short = written
     elif written and short + long != written:
         raise UsageShapeError(f"cache_creation_input_tokens is {written}, its parts are {short} and {long}")
-    tools = _part(usage, "server_tool_use")
     thinking = _count(_part(usage, "output_tokens_details"), "thinking_tokens", "reasoning_tokens")
-    return _usage(
-        service_tier=_service_tier(usage),
-        units={"web_searches": _count(tools, "web_search_requests")},
-        input_uncached=_count(usage, "input_tokens"),
-        cache_read=_count(usage, "cache_read_input_tokens"),
-        cache_write_5m=short,
-        cache_write_1h=long,
-        output_text=_rest("output_tokens", _count(usage, "output_tokens"), thinking=thinking),
-        output_reasoning=thinking,
-    )
+    return {
+        "input_uncached": _count(usage, "input_tokens"),
+        "cache_read": _count(usage, "cache_read_input_tokens"),
+        "cache_write_5m": short,
+        "cache_write_1h": long,
+        "output_text": _rest("output_tokens", _count(usage, "output_tokens"), thinking=thinking),
+        "output_reasoning": thinking,
+    }
 
 
 def _gemini(usage: Mapping[str, Any]) -> Usage:
@@ -143,7 +192,9 @@ def _gemini(usage: Mapping[str, Any]) -> Usage:
         for kinds in (("AUDIO",), ("IMAGE", "VIDEO"))
     )
     audio_out, image_out = outside.get("AUDIO", 0), outside.get("IMAGE", 0)
+    tier = _service_tier(usage, "serviceTier", "service_tier") or _traffic_type(usage)
     return _usage(
+        service_tier=tier,
         input_uncached=_rest("promptTokenCount", prompt, cached=cached, audio=audio, image=image) + tools,
         cache_read=cached,
         input_audio=audio,
@@ -174,10 +225,13 @@ def _bedrock(usage: Mapping[str, Any]) -> Usage:
     # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
     written = _count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
     ages = {"5m": 0, "1h": 0}
-    for detail in usage.get("cacheDetails") or ():
+    details = usage.get("cacheDetails") or ()
+    if not isinstance(details, list | tuple):
+        raise UsageShapeError(f"cacheDetails must be an array, not {_said(details)}")
+    for detail in details:
         age = detail.get("ttl") if isinstance(detail, Mapping) else None
         if age not in ages:
-            raise UsageShapeError(f"cacheDetails has a ttl of {age!r}; known are {', '.join(ages)}")
+            raise UsageShapeError(f"cacheDetails has a ttl that is not one of {', '.join(ages)}")
         ages[age] += _count(detail, "inputTokens")
     if sum(ages.values()) > written:
         raise UsageShapeError(f"cacheWriteInputTokens is {written}, its parts are {sum(ages.values())}")
@@ -234,8 +288,15 @@ def _count(usage: Mapping[str, Any], *names: str) -> int:
         return 0
     value = usage[name]
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _COUNT_MAX:
-        raise UsageShapeError(f"{name} must be a whole number from 0 to {_COUNT_MAX}, not {value!r}")
+        raise UsageShapeError(f"{name} must be a whole number from 0 to {_COUNT_MAX}, not {_said(value)}")
     return value
+
+
+def _said(value: object) -> str:
+    """A number as it is; of anything else only what it is, as it may be anything."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return f"a {type(value).__name__}"
+    return str(value)[:24]
 
 
 def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
@@ -248,7 +309,10 @@ def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _modalities(usage: Mapping[str, Any], *names: str) -> dict[str, int]:
     """Gemini's lists of {modality, tokenCount} as counts by modality."""
     counts: dict[str, int] = {}
-    for detail in next((usage[name] for name in names if usage.get(name) is not None), ()):
+    details = next((usage[name] for name in names if usage.get(name) is not None), ())
+    if not isinstance(details, list | tuple):
+        raise UsageShapeError(f"{names[0]} must be an array, not {_said(details)}")
+    for detail in details:
         if not isinstance(detail, Mapping):
             raise UsageShapeError(f"{names[0]} must hold objects, not {type(detail).__name__}")
         modality = str(detail.get("modality", "")).rpartition(".")[2].upper()
@@ -265,10 +329,18 @@ def _rest(name: str, whole: int, **parts: int) -> int:
     return rest
 
 
-def _service_tier(usage: Mapping[str, Any]) -> str:
-    value = usage.get("service_tier")
+def _service_tier(usage: Mapping[str, Any], *names: str) -> str:
+    """Ours for the vendor's word; '' where it says none. Enums of SDKs count by what they are called."""
+    value = next((usage[name] for name in names or ("service_tier",) if usage.get(name) is not None), None)
     if value is None:
         return ""
-    if value not in _SERVICE_TIERS:
-        raise UsageShapeError(f"service_tier {value!r} is not one of {', '.join(_SERVICE_TIERS)}")
-    return _SERVICE_TIERS[value]
+    word = str(getattr(value, "value", value)).lower()
+    if word not in _SERVICE_TIERS:
+        raise UsageShapeError(f"the usage's service tier is not one of {', '.join(_SERVICE_TIERS)}")
+    return _SERVICE_TIERS[word]
+
+
+def _traffic_type(usage: Mapping[str, Any]) -> str:
+    """What Vertex AI calls the service tier; one that nobody knows says nothing."""
+    value = next((usage[name] for name in ("trafficType", "traffic_type") if usage.get(name) is not None), "")
+    return _TRAFFIC_TYPES.get(str(getattr(value, "value", value)).rpartition(".")[2], "")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 
 from services.contracts.admission import REPORTED_COST_USD, REQUIRED_TEXTS, TEXT_LIMITS
-from services.contracts.json_event import SIMPLE_USAGE, enum_names
+from services.contracts.json_event import SIMPLE_USAGE, VENDOR_USAGE, enum_names
 from services.contracts.limits import (
     ATTEMPT_MAX,
     COUNT_MAX,
@@ -18,6 +18,7 @@ from services.contracts.limits import (
     TEXT_MAX,
     UNITS_ENTRIES_MAX,
 )
+from services.contracts.normalise import SHAPES
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 
 SCHEMA_ID: Final = "https://spendstream.dev/schema/usage-event.v1.json"
@@ -47,6 +48,18 @@ _SPECIAL: Final[dict[str, Schema]] = {
         "additionalProperties": {"type": "string", "maxLength": METADATA_VALUE_MAX},
     },
 }
+_VENDOR: Final[dict[str, Schema]] = {
+    "vendor_usage": {
+        "type": "object",
+        "minProperties": 1,
+        "description": "The usage object of the vendor's answer, whole; instead of usage.",
+    },
+    "vendor_usage_shape": {
+        "type": "string",
+        "enum": list(SHAPES),
+        "description": "Whose object vendor_usage is; told by its keys where left out.",
+    },
+}
 
 
 def usage_schema() -> Schema:
@@ -60,15 +73,20 @@ def usage_schema() -> Schema:
         "description": "One attempt at a model. Identity is (tenant_id, event_id).",
         "type": "object",
         "additionalProperties": False,
-        "properties": {**properties, **simple},
+        "properties": {**properties, **simple, **_VENDOR},
         # tenant_id may be left out where the key belongs to one tenant.
         "required": [name for name in REQUIRED_TEXTS if name != "tenant_id"] + ["occurred_at"],
         "oneOf": [
-            {"required": ["usage"], "not": {"anyOf": [{"required": [name]} for name in SIMPLE_USAGE]}},
-            {"not": {"required": ["usage"]}, "anyOf": [{"required": [n]} for n in SIMPLE_USAGE[:2]]},
+            {"required": ["usage"], **_none_of(*SIMPLE_USAGE, *VENDOR_USAGE)},
+            {"anyOf": [{"required": [name]} for name in SIMPLE_USAGE[:2]], **_none_of("usage", *VENDOR_USAGE)},
+            {"required": ["vendor_usage"], **_none_of("usage", *SIMPLE_USAGE)},
         ],
         "dependentRequired": {"cached_tokens": ["prompt_tokens"], "reasoning_tokens": ["completion_tokens"]},
     }
+
+
+def _none_of(*names: str) -> Schema:
+    return {"not": {"anyOf": [{"required": [name]} for name in names]}}
 
 
 def _field(field: Any) -> Schema:  # noqa: ANN401 - the descriptor's classes differ by protobuf's implementation

@@ -18,7 +18,8 @@ from spendstream_sdk.transport import Transport
 
 
 class Call(TypedDict, total=False):
-    """One attempt at a model: the fields of a usage event. Usage is one of: the simple form, `usage`, `units`."""
+    """One attempt at a model: the fields of a usage event. Usage is one of: the simple form, `usage`, `units`,
+    `vendor_usage`."""
 
     provider: Required[str]
     model: Required[str]
@@ -31,6 +32,9 @@ class Call(TypedDict, total=False):
     usage: Mapping[str, int] | None
     # What isn't tokens, by name: read_units, web_searches, …
     units: Mapping[str, int] | None
+    # Instead: the usage object of the vendor's answer, as a mapping; and whose it is, where its keys don't tell.
+    vendor_usage: Mapping[str, Any] | None
+    vendor_usage_shape: str | None
     # When the call was made; else now. With a time zone.
     occurred_at: datetime | None
     tenant_id: str | None

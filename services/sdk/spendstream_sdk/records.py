@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from spendstream_sdk.ids import to_text
+from spendstream_sdk.normalise import SHAPES, UsageShapeError, normalise
 from spendstream_sdk.scopes import Scope
 
 Event = dict[str, Any]
@@ -17,6 +18,7 @@ USAGE_CLASSES = frozenset(
 _COUNT_MAX = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIMPLE = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+_USAGE = frozenset((*_SIMPLE, "usage", "units", "vendor_usage", "vendor_usage_shape"))
 _INTEGERS = {"attempt": 10_000, "retry_count": 10_000, "latency_ms": 86_400_000}
 _CHOICES = {
     "status": frozenset(("ok", "error", "timeout", "cancelled")),
@@ -53,10 +55,12 @@ def to_event(record: Record, defaults: Mapping[str, str]) -> Event:
     event: Event = {"event_id": to_text(record.event_id), "occurred_at": _rfc3339(given, record.time_ns)}
     event |= defaults
     event |= {name: value for name, value in _scope_fields(record.scope).items() if value}
-    usage = _usage(given)
+    usage, service_tier = _vendor_usage(given) if "vendor_usage" in given else (_usage(given), "")
     for name, value in given.items():
-        if name not in _SIMPLE and name not in ("usage", "units", "occurred_at"):
+        if name not in _USAGE and name != "occurred_at":
             event[name] = _checked(name, value)
+    if service_tier and event.setdefault("service_tier", service_tier) != service_tier:
+        raise Unusable(f"service_tier is {event['service_tier']}, vendor_usage says {service_tier}")
     missing = [name for name in _REQUIRED if not event.get(name)]
     if missing:
         raise Unusable(f"{', '.join(missing)} is missing")
@@ -81,6 +85,8 @@ def _usage(given: Mapping[str, Any]) -> dict[str, Any]:
     """Disjoint classes: cached tokens come out of the prompt's, reasoning tokens out of the completion's."""
     simple = {name: _count(name, given[name]) for name in _SIMPLE if name in given}
     usage: dict[str, Any] = {}
+    if "vendor_usage_shape" in given:
+        raise Unusable("vendor_usage_shape is the shape of vendor_usage, which is not given")
     if "usage" in given:
         if simple:
             raise Unusable("give usage or prompt_tokens and completion_tokens, not both")
@@ -100,6 +106,23 @@ def _usage(given: Mapping[str, Any]) -> dict[str, Any]:
     if not usage:
         raise Unusable("there is no usage: give prompt_tokens and completion_tokens, usage or units")
     return usage
+
+
+def _vendor_usage(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """What the vendor says was used, in disjoint classes, and the service tier if it says that; as the doors do it."""
+    beside = [name for name in (*_SIMPLE, "usage", "units") if name in given]
+    if beside:
+        raise Unusable(f"give vendor_usage or {', '.join(beside)}, not both")
+    shape = given.get("vendor_usage_shape")
+    if shape is not None and shape not in SHAPES:
+        raise Unusable(f"vendor_usage_shape must be one of {', '.join(SHAPES)}")
+    try:
+        used = normalise(given["vendor_usage"], shape)
+    except UsageShapeError as error:
+        raise Unusable(f"vendor_usage: {error}") from None
+    # A call that used nothing differs from one that doesn't say.
+    usage: dict[str, Any] = dict(used.classes) or ({} if used.units else {"input_uncached": 0})
+    return usage | ({"units": dict(used.units)} if used.units else {}), used.service_tier
 
 
 def _classes(usage: object) -> dict[str, Any]:

@@ -66,6 +66,24 @@ async def test_each_event_is_answered(http: httpx.AsyncClient, make_key: MakeKey
     assert usage_topic.event_ids() == ["a"]
 
 
+async def test_a_vendors_usage_is_in_kafka_in_disjoint_classes(
+    http: httpx.AsyncClient, make_key: MakeKey, usage_topic: UsageTopic
+) -> None:
+    key = await make_key("ingest", "acme")
+    events = [an_event(f"v-{cached}", usage=None, vendor_usage=chat_usage(cached)) for cached in (40, 101)]
+    response = await send(http, key, [{name: value for name, value in e.items() if value is not None} for e in events])
+    refused = response.json()["rejected"]
+    assert [(r["event_id"], r["reason"]) for r in refused] == [
+        ("v-101", "vendor_usage: prompt_tokens is 100, less than its parts: cached 101")
+    ]
+    (stored,) = [e for s in usage_topic.read() for e in s.batch.events]
+    assert (stored.usage.input_uncached, stored.usage.cache_read, stored.usage.output_text) == (100 - 40, 40, 7)
+
+
+def chat_usage(cached: int) -> dict[str, Any]:
+    return {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": cached}}
+
+
 async def test_when_none_is_accepted_the_answer_is_400_with_the_reasons(
     http: httpx.AsyncClient, usage_topic: UsageTopic
 ) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from spendstream_sdk import normalise as sdk_normalise
 
 from services.contracts.normalise import SHAPES, Shape, Usage, UsageShapeError, normalise, shape_of
 
@@ -42,15 +44,25 @@ OPENAI_IMAGE = {
     "total_tokens": 4210,
 }
 OPENAI_REALTIME = {
-    # cached audio is counted in cached_tokens and in audio_tokens
+    # platform.openai.com/docs/api-reference/realtime-server-events/response/done: token_details here, without the s; cached
+    # audio is counted in cached_tokens and in audio_tokens
     "input_tokens": 150,
-    "input_tokens_details": {
-        "text_tokens": 50, "audio_tokens": 100, "cached_tokens": 64, "cached_tokens_details": {"audio_tokens": 60}
+    "input_token_details": {
+        "text_tokens": 50, "audio_tokens": 100, "cached_tokens": 64,
+        "cached_tokens_details": {"text_tokens": 4, "audio_tokens": 60},
     },
     "output_tokens": 30,
-    "output_tokens_details": {"audio_tokens": 25},
+    "output_token_details": {"text_tokens": 5, "audio_tokens": 25},
     "total_tokens": 180,
 }  # fmt: skip
+OPENAI_TRANSCRIPTION = {
+    # platform.openai.com/docs/api-reference/audio/json-object
+    "type": "tokens",
+    "input_tokens": 14,
+    "input_token_details": {"text_tokens": 0, "audio_tokens": 14},
+    "output_tokens": 45,
+    "total_tokens": 59,
+}
 OPENAI_EMBEDDING = {"prompt_tokens": 8, "total_tokens": 8}
 XAI = {
     # docs.x.ai: reasoning stands beside the completion, and in the total
@@ -70,6 +82,19 @@ ANTHROPIC = {
     "server_tool_use": {"web_search_requests": 2},
     "service_tier": "standard",
 }
+ANTHROPIC_COMPACTED = {
+    # docs.claude.com/en/docs/build-with-claude/compaction: the totals leave compaction out, the bill doesn't
+    "input_tokens": 23000,
+    "output_tokens": 1000,
+    "iterations": [
+        {"type": "compaction", "input_tokens": 180000, "output_tokens": 3500, "cache_read_input_tokens": 500,
+         "cache_creation_input_tokens": 0},
+        {"type": "message", "input_tokens": 23000, "output_tokens": 1000},
+    ],
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 0,
+}  # fmt: skip
+ANTHROPIC_FAST = {"input_tokens": 10, "output_tokens": 5, "service_tier": "standard", "speed": "fast"}
 ANTHROPIC_PLAIN = {"input_tokens": 10, "output_tokens": 5, "cache_creation_input_tokens": 7}
 GEMINI = {
     # ai.google.dev/api/generate-content#UsageMetadata
@@ -84,6 +109,11 @@ GEMINI = {
         {"modality": "IMAGE", "tokenCount": 100},
     ],
     "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 700}, {"modality": "AUDIO", "tokenCount": 100}],
+}  # fmt: skip
+GEMINI_FLEX = {"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12, "serviceTier": "flex"}
+VERTEX_PRIORITY = {
+    # cloud.google.com: UsageMetadata.TrafficType
+    "promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12, "trafficType": "ON_DEMAND_PRIORITY",
 }  # fmt: skip
 GEMINI_SDK = {
     "prompt_token_count": 12,
@@ -131,11 +161,17 @@ RECORDED: list[tuple[Shape, dict[str, Any], Usage]] = [
     ("anthropic", ANTHROPIC, Usage(
         {"input_uncached": 2048, "cache_read": 1800, "cache_write_5m": 148, "cache_write_1h": 100, "output_text": 503},
         {"web_searches": 2}, "standard")),
+    ("openai_responses", OPENAI_TRANSCRIPTION, Usage({"input_audio": 14, "output_text": 45}, {})),
+    ("anthropic", ANTHROPIC_COMPACTED, Usage(
+        {"input_uncached": 23000 + 180000, "cache_read": 500, "output_text": 1000 + 3500}, {})),
+    ("anthropic", ANTHROPIC_FAST, Usage({"input_uncached": 10, "output_text": 5}, {}, "priority")),
     ("anthropic", ANTHROPIC_PLAIN, Usage({"input_uncached": 10, "cache_write_5m": 7, "output_text": 5}, {})),
     ("gemini", GEMINI, Usage(
         {"input_uncached": 1200 - 800 - 100 - 100 + 40, "cache_read": 800, "input_audio": 200 - 100,
          "input_image": 100, "output_text": 90, "output_reasoning": 310}, {})),
     ("gemini", GEMINI_SDK, Usage({"input_uncached": 12, "output_text": 1300 - 1290, "output_image": 1290}, {})),
+    ("gemini", GEMINI_FLEX, Usage({"input_uncached": 5, "output_text": 7}, {}, "flex")),
+    ("gemini", VERTEX_PRIORITY, Usage({"input_uncached": 5, "output_text": 7}, {}, "priority")),
     ("mistral", MISTRAL, Usage({"input_uncached": 25, "output_text": 11}, {"audio_seconds": 61})),
     ("mistral", MISTRAL_CACHED, Usage({"input_uncached": 25 - 16, "cache_read": 16, "output_text": 11}, {})),
     ("bedrock", BEDROCK, Usage(
@@ -145,9 +181,14 @@ RECORDED: list[tuple[Shape, dict[str, Any], Usage]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("normalise", [normalise, sdk_normalise.normalise], ids=["doors", "SDK"])
 @pytest.mark.parametrize(("shape", "usage", "wanted"), RECORDED, ids=[f"{n}-{r[0]}" for n, r in enumerate(RECORDED)])
-def test_recorded_usage_becomes_disjoint_classes(shape: Shape, usage: dict[str, Any], wanted: Usage) -> None:
-    assert normalise(usage, shape) == wanted
+def test_recorded_usage_becomes_disjoint_classes(
+    shape: Shape, usage: dict[str, Any], wanted: Usage, normalise: Callable[[Any, Any], Any]
+) -> None:
+    for shape_given in (shape, None):
+        found = normalise(usage, shape_given)
+        assert (found.classes, found.units, found.service_tier) == (wanted.classes, wanted.units, wanted.service_tier)
     assert shape_of(usage) == shape
 
 
@@ -165,14 +206,20 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {**GEMINI, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 50}]},
         "than its parts|than their whole"),
     "more written than written": ({**BEDROCK, "cacheWriteInputTokens": 99}, "is 99, its parts are 100"),
-    "an age nobody knows": ({**BEDROCK, "cacheDetails": [{"inputTokens": 1, "ttl": "2d"}]}, "a ttl of '2d'"),
+    "an age nobody knows": ({**BEDROCK, "cacheDetails": [{"inputTokens": 1, "ttl": "2d"}]}, "not one of 5m, 1h"),
+    "details that are no array": ({**BEDROCK, "cacheDetails": {"ttl": "1h"}}, "cacheDetails must be an array"),
+    "modalities that are no array": ({**GEMINI, "promptTokensDetails": 5}, "must be an array, not 5"),
+    "another model's tokens": (
+        {**ANTHROPIC_PLAIN, "iterations": [{"type": "advisor_message", "input_tokens": 823, "output_tokens": 1612}]},
+        "an advisor_message of 823 input and 1612 output tokens"),
+    "an iteration nobody knows": ({**ANTHROPIC_PLAIN, "iterations": [{"type": "guess"}]}, "of the type message"),
     "a negative count": ({**MISTRAL, "prompt_tokens": -1}, "prompt_tokens must be a whole number"),
     "a fraction": ({**MISTRAL, "prompt_tokens": 1.5}, "prompt_tokens must be a whole number"),
     "a truth": ({**MISTRAL, "prompt_tokens": True}, "prompt_tokens must be a whole number"),
     "text": ({**MISTRAL, "prompt_tokens": "25"}, "prompt_tokens must be a whole number"),
     "beyond reason": ({**MISTRAL, "prompt_tokens": 10**9 + 1}, "prompt_tokens must be a whole number"),
     "details that are none": ({**OPENAI_CHAT, "prompt_tokens_details": 7}, "must be an object"),
-    "a service tier nobody knows": ({**ANTHROPIC, "service_tier": "gold"}, "service_tier 'gold' is not one of"),
+    "a service tier nobody knows": ({**ANTHROPIC, "service_tier": "gold"}, "service tier is not one of default, standard"),
     "nothing": ({}, "no vendor's usage has these keys: none"),
     "another thing": ({"tokens": 5}, "no vendor's usage has these keys: tokens"),
 }  # fmt: skip
@@ -192,3 +239,12 @@ def test_every_shape_is_recorded() -> None:
 def test_what_is_no_object_is_refused() -> None:
     with pytest.raises(UsageShapeError, match="must be an object, not list"):
         normalise([])  # type: ignore[arg-type]
+
+
+def test_a_refusal_never_repeats_text_that_was_given() -> None:
+    secret = "the prompt of somebody"
+    for usage in ({**MISTRAL, "prompt_tokens": secret}, {**ANTHROPIC, "service_tier": secret}, {**GEMINI, "x": 1}):
+        try:
+            normalise(usage)
+        except UsageShapeError as error:
+            assert secret not in str(error)

@@ -128,3 +128,20 @@ def test_a_reason_shows_little_of_a_long_unknown_name() -> None:
 def test_malformed_json_says_where(body: bytes, complaint: str) -> None:
     with pytest.raises(MalformedJson, match=complaint):
         parse_json(body)
+
+
+def test_a_count_given_twice_in_a_vendors_usage_is_refused_wherever_it_stands() -> None:
+    text = b'{"vendor_usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 1, "cached_tokens": 2}}}'
+    with pytest.raises(EventRefused, match="vendor_usage.prompt_tokens_details.cached_tokens is given twice"):
+        decode_event({**EVENT, **parse_json(text)})
+
+
+def test_a_vendors_call_that_used_nothing_is_one_that_used_nothing() -> None:
+    event = decode_event({**EVENT, "vendor_usage": {"prompt_tokens": 0, "completion_tokens": 0}})
+    assert event.usage.HasField("input_uncached") and not event.usage.input_uncached
+
+
+@pytest.mark.parametrize("given", [None, 5, "text", [], {}, True])
+def test_a_vendors_usage_that_is_no_object_is_refused(given: object) -> None:
+    with pytest.raises(EventRefused, match="vendor_usage"):
+        decode_event({**EVENT, "vendor_usage": given})

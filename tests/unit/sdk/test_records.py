@@ -81,3 +81,36 @@ def test_what_cannot_be_an_event_is_refused_with_its_field(fields: dict[str, Any
 def test_without_a_tenant_there_is_no_event() -> None:
     with pytest.raises(Unusable, match="tenant_id is missing"):
         event_of(defaults={})
+
+
+VENDORS = {
+    "anthropic": {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 2, "service_tier": "batch"},
+    "gemini": {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 2},
+    "nothing used": {"input_tokens": 0, "output_tokens": 0},
+    "a search": {"input_tokens": 0, "output_tokens": 0, "server_tool_use": {"web_search_requests": 3}},
+}
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_vendors_usage_is_read_as_the_door_reads_it(name: str) -> None:
+    sent = decode_event(event_of(prompt_tokens=None, vendor_usage=VENDORS[name]))
+    raw = {key: value for key, value in event_of().items() if key != "usage"} | {"vendor_usage": VENDORS[name]}
+    assert sent == decode_event(raw)
+    assert admit(sent) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"vendor_usage": {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 2}}}, "is 1, less than its"),
+        ({"vendor_usage": {"tokens": 1}}, "no vendor's usage has these keys: tokens"),
+        ({"vendor_usage": [1]}, "usage must be an object"),
+        ({"vendor_usage": {"prompt_tokens": 1}, "units": {"web_searches": 1}}, "give vendor_usage or units, not both"),
+        ({"vendor_usage": {"prompt_tokens": 1}, "vendor_usage_shape": "cohere"}, "vendor_usage_shape must be one of"),
+        ({"usage": {"output_text": 1}, "vendor_usage_shape": "gemini"}, "vendor_usage, which is not given"),
+        ({"vendor_usage": {**VENDORS["anthropic"]}, "service_tier": "flex"}, "is flex, vendor_usage says batch"),
+    ],
+)
+def test_a_vendors_usage_that_can_not_be_right_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(Unusable, match=words):
+        event_of(prompt_tokens=None, **fields)
