@@ -57,10 +57,7 @@ def decode_event(value: object) -> usage_pb2.UsageEvent:
                 reasons.append(_unknown(name, _KNOWN_NAMES))
         except ValueError as error:
             reasons.append(str(error))
-    if vendor and not reasons:
-        reasons += _add_vendor_usage(fields, vendor, [*simple, *(["usage"] if "usage" in fields else [])])
-    elif simple and not reasons:
-        reasons += _add_simple_usage(fields, simple)
+    reasons = reasons or _add_other_usage(fields, simple, vendor)
     if reasons:
         raise EventRefused("; ".join(reasons))
     return usage_pb2.UsageEvent(**fields)
@@ -88,6 +85,13 @@ def _encode_usage(usage: usage_pb2.Usage) -> dict[str, Any]:
     if usage.units:
         encoded["units"] = dict(sorted(usage.units.items()))
     return encoded
+
+
+def _add_other_usage(fields: dict[str, Any], simple: dict[str, int], vendor: Mapping[str, Any]) -> list[str]:
+    """Puts usage that isn't in disjoint classes yet into `fields`; returns why that can't be done."""
+    if vendor:
+        return _add_vendor_usage(fields, vendor, [*simple, *(["usage"] if "usage" in fields else [])])
+    return _add_simple_usage(fields, simple) if simple else []
 
 
 def _add_simple_usage(fields: dict[str, Any], simple: dict[str, int]) -> list[str]:

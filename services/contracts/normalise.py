@@ -18,7 +18,7 @@ Shape: TypeAlias = Literal[
 SHAPES: Final[tuple[str, ...]] = get_args(Shape)
 _COUNT_MAX: Final = 10**9
 _ITERATIONS_MAX: Final = 1_000
-# `fast` is Anthropic's fast mode, several times the list price: priced where the book has a price for it, else unpriced.
+# `fast` is Anthropic's fast mode, several times the list price: priced where the book has a price, else unpriced.
 _SERVICE_TIERS: Final = {
     "default": "standard", "standard": "standard", "auto": "", "batch": "batch", "flex": "flex", "priority": "priority",
     "scale": "priority", "fast": "priority",

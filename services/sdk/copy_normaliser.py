@@ -1,4 +1,4 @@
-"""Copies the normaliser of usage objects into the SDK, which imports nothing of ours; `--check` fails when it differs."""
+"""Copies the normaliser of usage objects into the SDK, which imports nothing of ours; `--check` finds a difference."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ OPENAI_IMAGE = {
     "total_tokens": 4210,
 }
 OPENAI_REALTIME = {
-    # platform.openai.com/docs/api-reference/realtime-server-events/response/done: token_details here, without the s; cached
-    # audio is counted in cached_tokens and in audio_tokens
+    # platform.openai.com/docs/api-reference/realtime-server-events/response/done: token_details, without the s; audio
+    # that was cached is counted in cached_tokens and in audio_tokens
     "input_tokens": 150,
     "input_token_details": {
         "text_tokens": 50, "audio_tokens": 100, "cached_tokens": 64,
@@ -112,7 +112,7 @@ GEMINI = {
 }  # fmt: skip
 GEMINI_FLEX = {"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12, "serviceTier": "flex"}
 VERTEX_PRIORITY = {
-    # cloud.google.com: UsageMetadata.TrafficType
+    # The enum TrafficType of Vertex AI
     "promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12, "trafficType": "ON_DEMAND_PRIORITY",
 }  # fmt: skip
 GEMINI_SDK = {
@@ -219,7 +219,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "text": ({**MISTRAL, "prompt_tokens": "25"}, "prompt_tokens must be a whole number"),
     "beyond reason": ({**MISTRAL, "prompt_tokens": 10**9 + 1}, "prompt_tokens must be a whole number"),
     "details that are none": ({**OPENAI_CHAT, "prompt_tokens_details": 7}, "must be an object"),
-    "a service tier nobody knows": ({**ANTHROPIC, "service_tier": "gold"}, "service tier is not one of default, standard"),
+    "a service tier nobody knows": ({**ANTHROPIC, "service_tier": "gold"}, "service tier is not one of default"),
     "nothing": ({}, "no vendor's usage has these keys: none"),
     "another thing": ({"tokens": 5}, "no vendor's usage has these keys: tokens"),
 }  # fmt: skip
@@ -243,8 +243,7 @@ def test_what_is_no_object_is_refused() -> None:
 
 def test_a_refusal_never_repeats_text_that_was_given() -> None:
     secret = "the prompt of somebody"
-    for usage in ({**MISTRAL, "prompt_tokens": secret}, {**ANTHROPIC, "service_tier": secret}, {**GEMINI, "x": 1}):
-        try:
+    for usage in ({**MISTRAL, "prompt_tokens": secret}, {**ANTHROPIC, "service_tier": secret}):
+        with pytest.raises(UsageShapeError) as refused:
             normalise(usage)
-        except UsageShapeError as error:
-            assert secret not in str(error)
+        assert secret not in str(refused.value)
