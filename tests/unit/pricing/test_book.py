@@ -1,6 +1,7 @@
 """What the loader refuses, and that it says everything at once with file, line and key."""
 
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,10 +179,8 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 
 
 def test_the_committed_book_loads_within_half_a_second() -> None:
-    # The least of some: what others do on the machine at the same time is no part of it.
-    taken = []
-    for _ in range(5):
-        started = time.perf_counter()
-        load_book()
-        taken.append(time.perf_counter() - started)
-    assert min(taken) < 0.5
+    # In a process of its own, and the least of some: the heap of all tests and what others do on the machine are no
+    # part of it.
+    timed = "import timeit; from pricing.book import load_book; print(min(timeit.repeat(load_book, number=1)))"
+    found = subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True)
+    assert float(found.stdout) < 0.5
