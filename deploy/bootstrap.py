@@ -120,7 +120,9 @@ def setup_dev(_arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     set_up("dev")
     find_or_install_browser()
-    return become("python", "-m", "pytest", *arguments)
+    # All of them on two workers, a file at a time: much of a test is waiting for a broker or a database.
+    everything = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
+    return become("python", "-m", "pytest", *(arguments or everything))
 
 
 def bench(arguments: list[str]) -> int:

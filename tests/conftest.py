@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +16,25 @@ if TYPE_CHECKING:
 
 _TESTS = Path(__file__).parent
 _WITHOUT_SOCKETS = frozenset({"unit", "property", "golden"})
-# The quick ones first. The browser's driver keeps an event loop running in the main thread, so that what has its own
-# loops must be over by then.
-_ORDER = ("unit", "golden", "property", "contract", "integration", "fault", "e2e")
+# The quick ones first; on several workers the long ones, so that none is left alone with them at the end. The browser's
+# driver keeps an event loop running in the main thread, so that what has its own loops must be over by then.
+_ORDER = ("unit", "golden", "property", "contract", "integration", "fault", "e2e/system", "e2e/pages")
+_ORDER_OF_WORKERS = ("e2e/system", "fault", "integration", "contract", "property", "golden", "unit", "e2e/pages")
 
 # The fixtures import what they need when they are used: unit tests start without a broker client or a driver.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(_TESTS).parts[0]))
+    order = _ORDER_OF_WORKERS if "PYTEST_XDIST_WORKER" in os.environ else _ORDER
+    items.sort(key=lambda item: order.index(_kind(item)))
     for item in items:
-        if item.path.relative_to(_TESTS).parts[0] in _WITHOUT_SOCKETS:
+        if _kind(item) in _WITHOUT_SOCKETS:
             item.add_marker(pytest.mark.disable_socket)
+
+
+def _kind(item: pytest.Item) -> str:
+    first, second, *_ = item.path.relative_to(_TESTS).parts
+    return f"{first}/{second}" if first == "e2e" else first
 
 
 @pytest.fixture(scope="session")
