@@ -131,8 +131,13 @@ def _period(spike: SpikeRow) -> str:
     if spike.rule == "minutes_over_usual":
         return f"in {float(spike.evidence.get('measured_seconds', 60)):.0f} s"
     if spike.rule == "day_over_week":
-        return "today"
+        return "today" if _is_today(spike) else f"on {_day(spike.window_start, spike.tz)}"
     return "in three days" if spike.rule == "slow_burn" else f"since {_clock(spike.window_start, spike.tz)}"
+
+
+def _is_today(spike: SpikeRow) -> bool:
+    """Whether the day was still running when it was found: what comes just after midnight may be the day's before."""
+    return spike.detected_at < spike.window_end
 
 
 def _spike_cause(spike: SpikeRow, cost: int, label: str, times: str) -> str:
@@ -159,8 +164,9 @@ def _phrases(spike: SpikeRow) -> list[str]:
 
 def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
     evidence = spike.evidence
+    is_over = spike.rule == "day_over_week" and not _is_today(spike)
     figures = [
-        Figure(_WORDS[spike.rule].now, usd_text(cost)),
+        Figure(_day(spike.window_start, spike.tz) if is_over else _WORDS[spike.rule].now, usd_text(cost)),
         Figure(_WORDS[spike.rule].before, usd_text(spike.usual_pico_usd)),
     ]
     per_call = evidence.get("cost_per_call_usd")
@@ -325,6 +331,11 @@ def _clock(moment: datetime, tz: str) -> str:
 def _moment(moment: datetime, tz: str) -> str:
     local = moment.astimezone(ZoneInfo(tz))
     return f"{local.day} {local:%b %H:%M %Z}"
+
+
+def _day(moment: datetime, tz: str) -> str:
+    local = moment.astimezone(ZoneInfo(tz))
+    return f"{local.day} {local:%b}"
 
 
 def _duration(left: timedelta) -> str:

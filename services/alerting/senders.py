@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import orjson
 
-from services.alerting.addresses import AddressRefused, AddressUnknown, Destination, destination
+from services.runtime.addresses import AddressRefused, AddressUnknown, Destination, destination
 from services.alerting.delivery import (
     REASON_MAX,
     Later,

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.alerting.webhook_message import decode_secret
+from services.runtime.addresses import private_hosts_of
 from services.runtime.sealing import Sealer
 
 
@@ -57,6 +58,4 @@ class AlertingSettings(BaseSettings):
     @property
     def private_hosts(self) -> frozenset[str] | None:
         """Hosts allowed to be private, None for all."""
-        if self.allow_private_webhooks.strip() == "1":
-            return None
-        return frozenset(host.strip().lower() for host in self.allow_private_webhooks.split(",") if host.strip())
+        return private_hosts_of(self.allow_private_webhooks)

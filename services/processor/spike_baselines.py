@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median, median_low
 from typing import Literal
 
+from services.processor.spike_calendar import DAY, WEEK, Calendar
 from services.processor.spikes import HOUR, HourTotals
 
 Basis = Literal["week", "day", "all"]
-DAY, WEEK = timedelta(days=1), timedelta(days=7)
 HISTORY = 4 * WEEK
 # Hours with calls that must lie in the history before anything counts as usual.
 WARM_UP_HOURS = 24
@@ -48,6 +48,16 @@ class Usual:
     spread: float
     kind: Basis
     basis: tuple[datetime, ...]
+
+
+def local_usual_hour(hour: datetime, history: Iterable[HourTotals], calendar: Calendar) -> Usual | None:
+    """The same by the clock on the wall: in the weeks after it was changed, who starts work at eight still does."""
+    if calendar.is_steady(hour - HISTORY, hour):
+        return usual_hour(hour, history)
+    # Of two hours with one name, when the clock was put back, the later one counts.
+    named = {calendar.wall_hour(past.hour): past for past in sorted(history, key=lambda past: past.hour)}
+    usual = usual_hour(calendar.wall_hour(hour), [HourTotals(name, past.measures) for name, past in named.items()])
+    return None if usual is None else replace(usual, basis=tuple(named[name].hour for name in usual.basis))
 
 
 def usual_hour(hour: datetime, history: Iterable[HourTotals]) -> Usual | None:

@@ -3,7 +3,7 @@
 The average is the mean of the days with calls, or the median of the same weekday in the last 4 weeks, from 3 of them
 on, where that is more: a report that runs every Monday is usual on Mondays. A day must lie `times_usual` times above it
 and `spreads_min` spreads: the spread is how far the days before lay from the 7 before them, in log space and robust.
-Days are UTC's.
+Days are the tenant's local ones, of 23 to 25 hours.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from statistics import median, median_low
 
 from pricing.money import PICO_PER_USD
-from services.processor.spike_baselines import DAY, HISTORY, WEEK
+from services.processor.spike_baselines import HISTORY
+from services.processor.spike_calendar import DAY, UTC_DAYS, WEEK, Calendar
 from services.processor.spikes import Excess, HourTotals, Measures
 
 _MAD_TO_SIGMA = 1.4826
@@ -38,60 +39,62 @@ class DayRule:
 
 
 DAY_OVER_WEEK = DayRule()
-Days = Mapping[datetime, HourTotals]
+# What a series used on its local days.
+Days = Mapping[date, Measures]
 
 
-def day_of(moment: datetime) -> datetime:
-    """The start of the UTC day."""
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def by_day(hours: Iterable[HourTotals]) -> dict[datetime, HourTotals]:
-    """Totals of the days that have calls."""
-    days: dict[datetime, Measures] = defaultdict(Measures)
-    for totals in hours:
+def by_day(rows: Iterable[HourTotals], calendar: Calendar = UTC_DAYS) -> dict[date, Measures]:
+    """Totals of the days that have calls. `rows` are hours; an hour that two days share comes in quarters."""
+    days: dict[date, Measures] = defaultdict(Measures)
+    for totals in rows:
         if totals.measures.calls > 0:
-            days[day_of(totals.hour)] += totals.measures
-    return {day: HourTotals(day, measures) for day, measures in days.items()}
+            days[calendar.day_of(totals.hour)] += totals.measures
+    return dict(days)
 
 
-def day_excess(today: HourTotals, days: Days, rule: DayRule = DAY_OVER_WEEK) -> Excess | None:
-    """The excess of `today`, whose `hour` is the start of its day; what `days` has from then on is ignored."""
-    if today.measures.calls < rule.calls_min or today.measures.cost_pico_usd < rule.floor_pico_usd:
+def day_excess(
+    day: date, today: Measures, days: Days, calendar: Calendar = UTC_DAYS, rule: DayRule = DAY_OVER_WEEK
+) -> Excess | None:
+    """The excess of `day`, which has used `today` so far; what `days` has from then on is ignored."""
+    if today.calls < rule.calls_min or today.cost_pico_usd < rule.floor_pico_usd:
         return None
-    day = today.hour
-    past = {at: totals for at, totals in days.items() if day - HISTORY <= at < day}
+    past = {at: measures for at, measures in days.items() if day - HISTORY <= at < day}
     week = _week_before(past, day)
     if len(week) < rule.warm_up_days:
         return None
-    usual = _mean(week)
-    same = [past[at] for number in (1, 2, 3, 4) if (at := day - number * WEEK) in past]
+    usual = _mean(week.values())
+    same = [past[at].cost_pico_usd for number in (1, 2, 3, 4) if (at := day - number * WEEK) in past]
     if len(same) >= _SAME_WEEKDAYS_MIN:
-        usual = max(usual, median_low(totals.measures.cost_pico_usd for totals in same))
-    cost = today.measures.cost_pico_usd
+        usual = max(usual, median_low(same))
+    cost = today.cost_pico_usd
     if cost < rule.times_usual * usual:
         return None
     if math.log(cost / max(usual, 1)) < rule.spreads_min * max(_spread(past, rule), rule.spread_min):
         return None
-    return Excess(today, usual, tuple(totals.hour for totals in week), "day_over_week", DAY, DAY, measured=DAY)
+    length = calendar.length_of(day)
+    return Excess(
+        HourTotals(calendar.start_of(day), today), usual, tuple(hour for at in week for hour in calendar.hours_of(at)),
+        "day_over_week", length, len(week), measured=length,
+    )  # fmt: skip
 
 
-def _week_before(days: Days, day: datetime) -> list[HourTotals]:
-    return [days[at] for number in range(7, 0, -1) if (at := day - number * DAY) in days]
+def _week_before(days: Days, day: date) -> dict[date, Measures]:
+    return {at: days[at] for number in range(7, 0, -1) if (at := day - number * DAY) in days}
 
 
-def _mean(days: list[HourTotals]) -> int:
-    return sum(totals.measures.cost_pico_usd for totals in days) // len(days)
+def _mean(days: Iterable[Measures]) -> int:
+    costs = [measures.cost_pico_usd for measures in days]
+    return sum(costs) // len(costs)
 
 
 def _spread(past: Days, rule: DayRule) -> float:
     logs = []
-    for day, totals in past.items():
+    for day, measures in past.items():
         week = _week_before(past, day)
         if len(week) >= rule.warm_up_days:
-            logs.append(math.log(max(totals.measures.cost_pico_usd, 1) / max(_mean(week), 1)))
+            logs.append(math.log(max(measures.cost_pico_usd, 1) / max(_mean(week.values()), 1)))
     if len(logs) < rule.warm_up_days:
         # Too young for that: by the days themselves.
-        logs = [math.log(max(totals.measures.cost_pico_usd, 1)) for totals in past.values()]
+        logs = [math.log(max(measures.cost_pico_usd, 1)) for measures in past.values()]
     center = median(logs)
     return _MAD_TO_SIGMA * median(abs(value - center) for value in logs)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pricing.money import PICO_PER_USD
-from services.processor.spike_baselines import DAY, Usual
+from services.processor.spike_baselines import Usual
+from services.processor.spike_calendar import UTC_DAYS, Calendar
 from services.processor.spikes import HOUR, Excess, HourTotals, Measures, hour_of
 
 MINUTE = timedelta(minutes=1)
@@ -93,11 +94,10 @@ def _is_jump(measures: Measures, seconds: float, usual: Usual, rule: FastRule) -
     return math.log(cost / max(expected, 1.0)) >= rule.spreads_min * usual.spread
 
 
-def earlier_spans(start: datetime) -> list[tuple[datetime, datetime]]:
+def earlier_spans(start: datetime, calendar: Calendar = UTC_DAYS) -> list[tuple[datetime, datetime]]:
     """Where to look for such a burst: this hour of the last 7 days and a quarter around it, and the last 3 hours."""
-    hour = hour_of(start)
-    days = [(hour - number * DAY - PEAK_GAP, hour - number * DAY + HOUR + PEAK_GAP) for number in range(1, 8)]
-    return [*days, (start - 3 * HOUR, start - PEAK_GAP)]
+    days = [calendar.days_before(hour_of(start), number) for number in range(1, 8)]
+    return [*((hour - PEAK_GAP, hour + HOUR + PEAK_GAP) for hour in days), (start - 3 * HOUR, start - PEAK_GAP)]
 
 
 def highest_burst(minutes: Iterable[HourTotals], length_minutes: int) -> int:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from services.processor.spike_baselines import HISTORY
+from services.processor.spike_calendar import DAY, UTC_DAYS, Calendar
 from services.processor.spike_rules import Past, past_of
 from services.processor.spike_totals import Connection, Series, dirty_hours, histories
-from services.processor.spikes import SeriesHour
+from services.processor.spikes import SeriesHour, hour_of
 
 _KEPT = timedelta(minutes=15)
 # While a backfill may still be coming in.
@@ -25,19 +26,32 @@ _KEPT_YOUNG = timedelta(seconds=20)
 class UsualHours:
     """A worker's memory. Not for several threads."""
 
-    _kept: dict[tuple[int, datetime], tuple[datetime, Mapping[Series, Past]]] = field(default_factory=dict)
+    _kept: dict[tuple[int, datetime, date], tuple[datetime, Mapping[Series, Past]]] = field(default_factory=dict)
 
-    def of(self, connection: Connection, tenant_no: int, hour: datetime, now: datetime) -> Mapping[Series, Past]:
-        """The past of every series of the tenant before `hour`, as of stream time `now`."""
+    def of(
+        self,
+        connection: Connection,
+        tenant_no: int,
+        hour: datetime,
+        now: datetime,
+        day: date | None = None,
+        calendar: Calendar = UTC_DAYS,
+    ) -> Mapping[Series, Past]:
+        """The past of every series of the tenant before `hour` of its `day`, as of stream time `now`."""
+        day = calendar.day_of(hour) if day is None else day
         self._kept = {key: kept for key, kept in self._kept.items() if now < kept[0]}
-        kept = self._kept.get((tenant_no, hour))
+        kept = self._kept.get((tenant_no, hour, day))
         if kept is not None:
             return kept[1]
-        start = hour - HISTORY
-        read = {series: past_of(hour, history) for series, history in histories(connection, tenant_no, start, hour)}
+        first = day - HISTORY
+        start = hour_of(calendar.start_of(first))
+        read = {
+            series: past_of(hour, day, rows, calendar)
+            for series, rows in histories(connection, tenant_no, start, hour, calendar.split_hours(first, day + DAY))
+        }
         if not dirty_hours(connection, start, hour):
             old_enough = any(past.usual is not None for past in read.values())
-            self._kept[tenant_no, hour] = (now + (_KEPT if old_enough else _KEPT_YOUNG), read)
+            self._kept[tenant_no, hour, day] = (now + (_KEPT if old_enough else _KEPT_YOUNG), read)
         return read
 
     def forget(self, touched: Iterable[SeriesHour]) -> None:

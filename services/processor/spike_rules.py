@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from pricing.money import PICO_PER_USD
-from services.processor.spike_baselines import Usual, usual_hour
-from services.processor.spike_daily import Days, by_day, day_excess, day_of
+from services.processor.spike_baselines import Usual, local_usual_hour
+from services.processor.spike_calendar import UTC_DAYS, Calendar
+from services.processor.spike_daily import Days, by_day, day_excess
 from services.processor.spike_fast import fast_excess, find_jump
 from services.processor.spike_hourly import hour_excess
 from services.processor.spike_slow_burn import slow_burn
-from services.processor.spikes import Excess, HourTotals, Measures
+from services.processor.spikes import HOUR, Excess, HourTotals, Measures, hour_of
 
 # Below these no rule's floor can be reached, today's neither.
 _FLOOR_PICO_USD, _CALLS_MIN = PICO_PER_USD // 12, 3
@@ -26,12 +27,36 @@ class Past:
     days: Days
     today: Measures
 
+    def with_more(self, day: date, measures: Measures) -> Past:
+        """The same with what else was used on an earlier day."""
+        return Past(self.usual, {**self.days, day: self.days.get(day, Measures()) + measures}, self.today)
 
-def past_of(hour: datetime, history: list[HourTotals]) -> Past:
-    """The past of a series before `hour`. Pure."""
-    days = by_day(history)
-    today = days.pop(day_of(hour), None)
-    return Past(usual_hour(hour, history), days, today.measures if today else Measures())
+
+def past_of(hour: datetime, day: date, rows: list[HourTotals], calendar: Calendar = UTC_DAYS) -> Past:
+    """The past of a series before `hour` of its tenant's `day`. `rows` are hours, split ones in quarters. Pure."""
+    days = by_day(rows, calendar)
+    today = days.pop(day, Measures())
+    return Past(local_usual_hour(hour, _whole_hours(rows), calendar), days, today)
+
+
+def _whole_hours(rows: list[HourTotals]) -> list[HourTotals]:
+    if all(row.hour.minute == 0 for row in rows):
+        # Quarters of one hour, the others of which had no calls, begin at its start too.
+        return rows
+    hours: dict[datetime, Measures] = {}
+    for row in rows:
+        hour = hour_of(row.hour)
+        hours[hour] = hours.get(hour, Measures()) + row.measures
+    return [HourTotals(hour, measures) for hour, measures in hours.items()]
+
+
+def day_looked_at(hour: datetime, now: datetime, calendar: Calendar) -> tuple[date, datetime, datetime]:
+    """The local day that `hour` is tested as a part of at `now`, and which part of the hour lies in it.
+
+    Today, but for the hour before the first one of today; where a day begins within the hour, what came of it counts.
+    """
+    day = calendar.day_of(max(hour, min(now, hour + HOUR - timedelta(microseconds=1))))
+    return day, max(hour, calendar.start_of(day)), min(hour + HOUR, calendar.start_of(day + timedelta(days=1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +67,10 @@ class Seen:
     past: Past
     minutes: Sequence[HourTotals]
     now: datetime
+    day: date
+    # What of the hour belongs to the day.
+    of_day: Measures
+    calendar: Calendar = UTC_DAYS
 
 
 Earlier = Callable[[datetime], Iterable[HourTotals]]
@@ -63,12 +92,11 @@ def _fast(seen: Seen, earlier: Earlier) -> Excess | None:
 
 
 def _daily(seen: Seen, _earlier: Earlier) -> Excess | None:
-    today = HourTotals(day_of(seen.hour.hour), seen.past.today + seen.hour.measures)
-    return day_excess(today, seen.past.days)
+    return day_excess(seen.day, seen.past.today + seen.of_day, seen.past.days, seen.calendar)
 
 
 def _slow(seen: Seen, _earlier: Earlier) -> Excess | None:
-    return slow_burn(day_of(seen.hour.hour), seen.past.days)
+    return slow_burn(seen.day, seen.past.days, seen.calendar)
 
 
 RULES: tuple[Callable[[Seen, Earlier], Excess | None], ...] = (_hourly, _fast, _daily, _slow)

@@ -9,18 +9,19 @@ a rebalance find the same spikes again; the key (rule, series, window) keeps one
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from services.processor.spike_calendar import DAY, Calendar, calendar_of
 from services.processor.spike_causes import explain
 from services.processor.spike_fast import LOOK_BACK, MINUTE, earlier_spans, minute_of
 from services.processor.spike_past import UsualHours
-from services.processor.spike_rules import Seen, excesses, is_worth_a_look
+from services.processor.spike_rules import Seen, day_looked_at, excesses, is_worth_a_look
 from services.processor.spike_totals import (
     Connection,
     PartsReader,
@@ -31,10 +32,12 @@ from services.processor.spike_totals import (
     series_of,
 )
 from services.processor.spikes import (
+    AHEAD,
     HOUR,
     Dimension,
     Excess,
     HourTotals,
+    Measures,
     RuleName,
     SeriesHour,
     hour_of,
@@ -102,19 +105,23 @@ def _find(
     tenants, running = {series.tenant_no for series in worth}, minute_of(now)
     minutes = minute_totals(connection, tenants, running - LOOK_BACK, running + MINUTE)
     known = _known(connection, tenants, now)
-    named = connection.execute("SELECT tenant_no, tenant_id FROM tenant WHERE tenant_no = ANY(%s)", [sorted(tenants)])
-    names = dict(named.fetchall())
+    names, calendars = _tenants(connection, tenants)
+    days = _Days(connection, now)
     found, reader = [], PartsReader(connection)
     # Features before their tenant: the narrower one is the better news.
     for one in sorted(worth, key=_order):
-        past = memory.of(connection, one.tenant_no, one.hour, now).get(series_of(one))
+        calendar = calendars[one.tenant_no]
+        day, of_day, of_day_before = days.of(one, worth[one].measures, calendar)
+        past = memory.of(connection, one.tenant_no, one.hour, now, day, calendar).get(series_of(one))
         if past is None:
             continue
+        if of_day_before is not None:
+            past = past.with_more(day - DAY, of_day_before)
         is_now = one.hour == hour_of(now)
-        seen = Seen(worth[one], past, minutes.get(series_of(one), ()) if is_now else (), now)
+        seen = Seen(worth[one], past, minutes.get(series_of(one), ()) if is_now else (), now, day, of_day, calendar)
 
-        def earlier(start: datetime, one: SeriesHour = one) -> list[HourTotals]:
-            return minutes_of(connection, one, earlier_spans(start))
+        def earlier(start: datetime, one: SeriesHour = one, calendar: Calendar = calendar) -> list[HourTotals]:
+            return minutes_of(connection, one, earlier_spans(start, calendar))
 
         found += [
             (one.tenant_no, _describe(reader, one, names[one.tenant_no], excess, now))
@@ -122,6 +129,37 @@ def _find(
             if (excess.rule, *series_of(one), excess.observed.hour) not in known
         ]
     return found
+
+
+@dataclass(slots=True)
+class _Days:
+    """Which local day an hour is looked at as a part of, and how much of it lies in it and in the day before: all and
+    None but where a day begins within the hour.
+    """
+
+    connection: Connection
+    now: datetime
+    _parts: dict[tuple[int, datetime, datetime], Mapping[SeriesHour, Measures]] = field(default_factory=dict)
+
+    def of(self, one: SeriesHour, whole: Measures, calendar: Calendar) -> tuple[date, Measures, Measures | None]:
+        day, start, end = day_looked_at(one.hour, self.now, calendar)
+        if end - start == HOUR:
+            return day, whole, None
+        return day, self._part(one, start, end), self._part(one, one.hour, start) if one.hour < start else None
+
+    def _part(self, one: SeriesHour, start: datetime, end: datetime) -> Measures:
+        key = one.tenant_no, start, end
+        if key not in self._parts:
+            self._parts[key] = open_totals(self.connection, {one.tenant_no}, start, end)
+        return self._parts[key].get(one, Measures())
+
+
+def _tenants(connection: Connection, tenants: set[int]) -> tuple[dict[int, str], dict[int, Calendar]]:
+    rows = connection.execute(
+        "SELECT tenant_no, tenant_id, tz FROM tenant WHERE tenant_no = ANY(%s)", [sorted(tenants)]
+    ).fetchall()
+    calendars = {tz: calendar_of(tz) for _, _, tz in rows}
+    return {number: name for number, name, _ in rows}, {number: calendars[tz] for number, _, tz in rows}
 
 
 def _order(series: SeriesHour) -> tuple[int, datetime, int, str]:
@@ -143,8 +181,8 @@ def _describe(reader: PartsReader, series: SeriesHour, tenant_id: str, excess: E
     if excess.rule == "minutes_over_usual":
         parts = reader.minutes(series, excess.measured_from, minute_of(now) + MINUTE - excess.measured_from)
     else:
-        parts = reader.parts(series, excess.measured_hours(now))
-    explanation = explain(series, tenant_id, excess, parts, reader.parts(series, excess.basis_hours))
+        parts = reader.between(series, excess.measured_from, _measured_until(excess, now))
+    explanation = explain(series, tenant_id, excess, parts, reader.parts(series, excess.basis))
     return Spike(
         spike_id=uuid.uuid4(),
         rule=excess.rule,
@@ -159,6 +197,11 @@ def _describe(reader: PartsReader, series: SeriesHour, tenant_id: str, excess: E
         evidence=explanation.evidence,
         detected_at=now,
     )
+
+
+def _measured_until(excess: Excess, now: datetime) -> datetime:
+    """Of a window that is running, the hours that have begun; events may be a little ahead."""
+    return min(excess.measured_from + excess.measured, hour_of(now + AHEAD) + HOUR)
 
 
 def _insert(connection: Connection, found: Sequence[tuple[int, Spike]]) -> list[Spike]:

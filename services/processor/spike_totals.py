@@ -21,6 +21,7 @@ from services.processor.spike_causes import Part
 from services.processor.spikes import HOUR, Dimension, HourTotals, Measures, SeriesHour, hour_of
 
 Connection = psycopg.Connection[Any]
+_EPOCH_AT = datetime(1970, 1, 1, tzinfo=UTC)
 # What a worker reads from the server at once; the rest waits there.
 _ROWS_AT_ONCE = 20_000
 
@@ -33,9 +34,10 @@ _MEASURES = (
 )
 _EPOCH = "TIMESTAMPTZ '1970-01-01 00:00:00+00'"
 _HOUR = f"date_bin(INTERVAL '1 hour', bucket, {_EPOCH})"
+_QUARTER = f"date_bin(INTERVAL '15 minutes', bucket, {_EPOCH})"
 # Its view would first sum the writing partitions away; every query here sums anyway.
 _MINUTES = USAGE.base_table
-_HOURS = USAGE.view("hour")
+_QUARTERS, _HOURS = USAGE.view("15m"), USAGE.view("hour")
 _IN_RANGE = "tenant_no = ANY(%(tenants)s) AND bucket >= %(start)s AND bucket < %(end)s"
 _ROW = f"feature, agent_id, model, {_COST} AS cost, calls"
 # Every series of some rows of (tenant_no, at, feature, agent_id, model, cost, calls) in one pass. The bits of GROUPING
@@ -60,7 +62,7 @@ def series_of(one: SeriesHour) -> Series:
 def open_totals(
     connection: Connection, tenants: set[int], start: datetime, end: datetime
 ) -> dict[SeriesHour, Measures]:
-    """Cost and calls of every series of the tenants by hour. Start and end are whole hours."""
+    """Cost and calls in [start, end) of every series of the tenants, by hour. Start and end are whole minutes."""
     rows = f"SELECT tenant_no, {_HOUR} AS at, {_ROW} FROM {_MINUTES} WHERE {_IN_RANGE}"
     found = connection.execute(_BY_SERIES.format(rows=rows), _range(tenants, start, end)).fetchall()
     return {
@@ -101,22 +103,31 @@ def minutes_of(
 
 
 def histories(
-    connection: Connection, tenant_no: int, start: datetime, end: datetime
+    connection: Connection, tenant_no: int, start: datetime, end: datetime, split: Sequence[datetime] = ()
 ) -> Iterator[tuple[Series, list[HourTotals]]]:
-    """Every series of a tenant with its hours in [start, end) that had calls, one series after the other."""
-    dirty = dirty_hours(connection, start, end)
-    rows = (
-        f"SELECT tenant_no, bucket AS at, {_ROW} FROM {_HOURS} WHERE {_IN_RANGE} AND NOT bucket = ANY(%(dirty)s) "
-        f"UNION ALL SELECT tenant_no, hour AS at, {_ROW} FROM unnest(%(dirty)s::timestamptz[]) AS hour JOIN LATERAL "
-        f"(SELECT * FROM {_MINUTES} WHERE {_IN_RANGE} AND bucket >= hour AND bucket < hour + INTERVAL '1 hour') "
-        "AS stale ON true"
-    )
+    """Every series of a tenant with its hours in [start, end) that had calls, one series after the other.
+
+    The hours of `split` come in quarters. Start and end are whole hours.
+    """
+    dirty, quartered = set(dirty_hours(connection, start, end)), set(split)
+    parameters = {
+        **_range({tenant_no}, start, end), "odd": [*(dirty | quartered)], "dirty": [*(dirty - quartered)],
+        "split": [*(quartered - dirty)], "dirty_split": [*(quartered & dirty)],
+    }  # fmt: skip
+    apart = (("dirty", "hour", _MINUTES), ("split", "bucket", _QUARTERS), ("dirty_split", _QUARTER, _MINUTES))
+    selects = [f"SELECT tenant_no, bucket AS at, {_ROW} FROM {_HOURS} WHERE {_IN_RANGE} AND NOT bucket = ANY(%(odd)s)"]
+    selects += [
+        f"SELECT tenant_no, {at} AS at, {_ROW} FROM unnest(%({name})s::timestamptz[]) AS hour JOIN LATERAL "
+        f"(SELECT * FROM {table} WHERE {_IN_RANGE} AND bucket >= hour AND bucket < hour + INTERVAL '1 hour') "
+        "AS apart ON true"
+        for name, at, table in apart
+        if parameters[name]
+    ]
     # At the server until it is asked for: a tenant with thousands of series has millions of hours.
     with connection.cursor(name="histories") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(
-            _BY_SERIES.format(rows=rows) + " ORDER BY kind, value",
-            {**_range({tenant_no}, start, end), "dirty": dirty},
+            (_BY_SERIES.format(rows=" UNION ALL ".join(selects)) + " ORDER BY kind, value").encode(), parameters
         )
         for (kind, value), hours in groupby(cursor, key=lambda row: (row[1], row[2])):
             found = [HourTotals(at.astimezone(UTC), Measures(cost, calls)) for *_, at, cost, calls in hours]
@@ -145,6 +156,15 @@ class PartsReader:
     def minutes(self, series: SeriesHour, start: datetime, length: timedelta) -> list[Part]:
         """The series in the minutes from `start` on."""
         return self._of(series, (start,), length)
+
+    def between(self, series: SeriesHour, start: datetime, end: datetime) -> list[Part]:
+        """The series in [start, end): whole hours, and minutes where it begins or ends within one."""
+        first, last = -(-(start - _EPOCH_AT) // HOUR) * HOUR + _EPOCH_AT, hour_of(end)
+        if last <= first:
+            return self.minutes(series, start, end - start)
+        found = self.parts(series, [first + number * HOUR for number in range((last - first) // HOUR)])
+        found += self.minutes(series, start, first - start) if start < first else []
+        return found + (self.minutes(series, last, end - last) if last < end else [])
 
     def _of(self, series: SeriesHour, starts: tuple[datetime, ...], length: timedelta) -> list[Part]:
         key = (series.tenant_no, starts, length)

@@ -16,7 +16,7 @@ Dimension = Literal["feature", "agent_id", "model", "tenant_id"]
 RuleName = Literal["hour_over_usual", "minutes_over_usual", "day_over_week", "slow_burn"]
 HOUR = timedelta(hours=1)
 # How far ahead of the stream an event may be (the acceptance window's other end).
-_AHEAD = timedelta(minutes=5)
+AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class HourTotals:
-    """A series' totals in the hour that starts at `hour` (UTC, aligned); in daily rules, in the UTC day."""
+    """A series' totals in the hour that starts at `hour` (UTC, aligned)."""
 
     hour: datetime
     measures: Measures
@@ -62,7 +62,8 @@ class Excess:
     """A window that is a spike, and what it was held against.
 
     `observed.hour` is the start of the window it counts for, `window` its length; `measured` is what was looked at, the
-    last seconds of an hour or three days of a week. `basis` are the starts of the usual windows, `basis_length` each.
+    last seconds of an hour or three days of a week. `basis` are the hours of the usual windows, of which there were
+    `usual_windows`; None where each hour is one.
     """
 
     observed: HourTotals
@@ -70,7 +71,7 @@ class Excess:
     basis: tuple[datetime, ...]
     rule: RuleName = "hour_over_usual"
     window: timedelta = HOUR
-    basis_length: timedelta = HOUR
+    windows: float | None = None
     # What was measured: from here (None: the window's start), so long.
     start: datetime | None = None
     measured: timedelta = HOUR
@@ -86,21 +87,10 @@ class Excess:
         """Where what was measured starts."""
         return self.start if self.start is not None else self.observed.hour
 
-    def measured_hours(self, now: datetime) -> list[datetime]:
-        """The hours that were measured, as far as they have begun at `now`."""
-        first = hour_of(self.measured_from)
-        hours = (first + number * HOUR for number in range(max(1, self.measured // HOUR)))
-        return [hour for hour in hours if hour <= now + _AHEAD]
-
     @property
     def usual_windows(self) -> float:
         """How many times what was measured fits into the basis."""
-        return len(self.basis) * (self.basis_length / self.measured)
-
-    @property
-    def basis_hours(self) -> list[datetime]:
-        """The hours of the basis."""
-        return [start + number * HOUR for start in self.basis for number in range(self.basis_length // HOUR)]
+        return len(self.basis) * (HOUR / self.measured) if self.windows is None else self.windows
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -120,4 +110,4 @@ def is_open(hour: datetime, now: datetime) -> bool:
 
     What comes later than that belongs to its period in every total, but is no news.
     """
-    return hour_of(now) - HOUR <= hour <= now + _AHEAD
+    return hour_of(now) - HOUR <= hour <= now + AHEAD

@@ -24,6 +24,8 @@ class QuerySettings(BaseSettings):
     session_secret: SecretStr = Field(min_length=SECRET_CHARACTERS_MIN)
     # Seals the addresses of webhooks; see services.runtime.sealing. Without it none can be set.
     address_key: SecretStr | None = None
+    # "1" for all, or host names separated by commas, that webhooks may have though they are private or plain http.
+    allow_private_webhooks: str = ""
     query_host: str = "127.0.0.1"
     query_port: int = Field(default=8000, ge=0, le=65535)
     # Where the pages tell people to send their first event.

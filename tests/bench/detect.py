@@ -18,8 +18,9 @@ from statistics import mean, median
 
 import numpy as np
 
-from services.processor.spike_baselines import DAY, HISTORY, usual_hour
-from services.processor.spike_daily import Days, by_day, day_excess, day_of
+from services.processor.spike_baselines import HISTORY, usual_hour
+from services.processor.spike_calendar import DAY
+from services.processor.spike_daily import Days, by_day, day_excess
 from services.processor.spike_fast import find_jump
 from services.processor.spike_hourly import hour_excess
 from services.processor.spike_rules import past_of
@@ -57,7 +58,7 @@ def ours(series: SeriesOf) -> Words:
     words: Words = []
     slow: set[datetime] = set()
     days: Days = {}
-    today = HourTotals(START - DAY, Measures())
+    today, so_far = (START - DAY).date(), Measures()
     for hour in range(FIRST_TESTED, HOURS):
         totals = series.totals(hour)
         if not totals.measures.calls:
@@ -66,14 +67,14 @@ def ours(series: SeriesOf) -> Words:
             usual = usual_hour(totals.hour, series.history(hour))
             if usual is not None and hour_excess(totals, usual):
                 words.append((hour, "hour"))
-        if day_of(totals.hour) != today.hour:
-            today, days = HourTotals(day_of(totals.hour), Measures()), by_day(series.history(hour))
-            excess = slow_burn(today.hour, days)
+        if totals.hour.date() != today:
+            today, so_far, days = totals.hour.date(), Measures(), by_day(series.history(hour))
+            excess = slow_burn(today, days)
             if excess is not None and excess.observed.hour not in slow:
                 slow.add(excess.observed.hour)
                 words.append((hour, "slow burn"))
-        today = HourTotals(today.hour, today.measures + totals.measures)
-        if day_excess(today, days):
+        so_far += totals.measures
+        if day_excess(today, so_far, days):
             words.append((hour, "day"))
     return words
 

@@ -108,6 +108,43 @@ def test_hours_that_wait_for_refresh_are_read_from_minutes(connection: Connectio
         connection.execute("UPDATE rollup_state SET materialized_through = %s", before)
 
 
+def test_a_day_of_a_tenant_begins_at_its_own_midnight_within_an_hour_too(connection: Connection) -> None:
+    """Midnight in Kolkata is 18:30 UTC. There are 500 calls twenty minutes before it and 500 ten minutes after it."""
+    tenant_id = f"pune-{uuid.uuid4().hex[:6]}"
+    tenant_no = make_tenant(connection, tenant_id, "Asia/Kolkata")
+    midnight = datetime(2026, 10, 6, 18, 30, tzinfo=UTC)
+    now = midnight + timedelta(minutes=20)
+    for age in range(1, 9):
+        spend(connection, tenant_no, midnight - timedelta(days=age, minutes=20), calls=500)
+        spend(connection, tenant_no, midnight - timedelta(days=age) + timedelta(minutes=10), calls=500)
+    touched = touched_series([(tenant_no, "chat", midnight)])
+
+    def days(at: datetime) -> list[Spike]:
+        return [one for one in detect(connection, touched, at) if one.rule == "day_over_week"]
+
+    # What comes just before midnight is yesterday's: 2 x 500 + 500 calls, which is no spike.
+    spend(connection, tenant_no, midnight - timedelta(minutes=20), calls=1_000)
+    assert days(now) == []
+    spend(connection, tenant_no, midnight + timedelta(minutes=10), calls=3_000)
+    feature, *_wider = days(now)
+    call = 2_450_000_000
+    assert (feature.window_start, feature.window_end) == (midnight, midnight + timedelta(days=1))
+    # Six days of 1,000 calls, and yesterday's 500 and 1,000.
+    assert feature.observed_pico_usd == 3_000 * call
+    assert feature.usual_pico_usd == (6 * 1_000 + 1_500) * call // 7
+    assert feature.evidence["calls"]["now"] == 3_000
+    connection.execute(
+        "INSERT INTO dirty_bucket (bucket) SELECT generate_series(%s::timestamptz, %s, INTERVAL '15 minutes')",
+        [midnight - timedelta(days=9), now],
+    )
+    connection.execute("DELETE FROM spike WHERE tenant_no = %s", [tenant_no])
+    try:
+        again, *_wider = days(now)
+    finally:
+        connection.execute("TRUNCATE dirty_bucket")
+    assert (again.observed_pico_usd, again.usual_pico_usd) == (feature.observed_pico_usd, feature.usual_pico_usd)
+
+
 def test_workers_that_look_at_once_keep_one_spike(
     connection: Connection, tenant: tuple[int, str], database: str
 ) -> None:

@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.processor.spike_baselines import DAY, WEEK, usual_hour
+from services.processor.spike_baselines import usual_hour
+from services.processor.spike_calendar import DAY, WEEK
 from services.processor.spike_daily import DAY_OVER_WEEK, by_day, day_excess
 from services.processor.spike_fast import MINUTE, fast_excess, find_jump, highest_burst
 from services.processor.spike_slow_burn import slow_burn
@@ -21,8 +22,12 @@ COSTS = st.integers(10**9, 10**15)
 FACTORS = st.floats(1.0, 20.0)
 
 
+def of(cost_pico_usd: int, calls: int = 1_000) -> Measures:
+    return Measures(cost_pico_usd, calls, calls, calls, calls)
+
+
 def totals(at: datetime, cost_pico_usd: int, calls: int = 1_000) -> HourTotals:
-    return HourTotals(at, Measures(cost_pico_usd, calls, calls, calls, calls))
+    return HourTotals(at, of(cost_pico_usd, calls))
 
 
 def month(seed: int, level: int, until: datetime = NOON, growth_a_day: float = 1.0) -> list[HourTotals]:
@@ -68,11 +73,11 @@ def test_a_day_that_is_out_of_the_ordinary_still_is_when_it_costs_more(
     seed: int, level: int, factor: float, more: float
 ) -> None:
     days = by_day(month(seed, level, MONDAY))
-    usual = sum(day.measures.cost_pico_usd for day in days.values()) // len(days)
-    excess = day_excess(totals(MONDAY, round(usual * factor)), days)
+    usual = sum(measures.cost_pico_usd for measures in days.values()) // len(days)
+    excess = day_excess(MONDAY.date(), of(round(usual * factor)), days)
     if excess is not None:
         assert excess.observed.measures.cost_pico_usd >= DAY_OVER_WEEK.times_usual * excess.usual_pico_usd
-        assert day_excess(totals(MONDAY, round(usual * factor * more)), days) is not None
+        assert day_excess(MONDAY.date(), of(round(usual * factor * more)), days) is not None
 
 
 @given(st.integers(0, 99), st.integers(10**12, 10**15))
@@ -80,17 +85,17 @@ def test_a_months_own_days_are_ordinary(seed: int, level: int) -> None:
     hours = month(seed, level, MONDAY)
     days = by_day(hours)
     for day in sorted(days)[-7:]:
-        assert day_excess(days[day], days) is None
-    assert slow_burn(MONDAY, days) is None
+        assert day_excess(day, days[day], days) is None
+    assert slow_burn(MONDAY.date(), days) is None
 
 
 @given(st.integers(0, 99), st.integers(10**12, 10**15))
 def test_what_grows_by_five_per_cent_a_day_is_a_slow_burn_and_no_spike(seed: int, level: int) -> None:
     days = by_day(month(seed, level, MONDAY, growth_a_day=1.05))
-    excess = slow_burn(MONDAY, days)
+    excess = slow_burn(MONDAY.date(), days)
     assert excess is not None and excess.ratio > 1.6
     assert (excess.window, excess.measured) == (WEEK, 3 * DAY)
-    assert day_excess(totals(MONDAY, days[MONDAY - DAY].measures.cost_pico_usd), days) is None
+    assert day_excess(MONDAY.date(), of(days[(MONDAY - DAY).date()].cost_pico_usd), days) is None
 
 
 @given(st.integers(0, 99), st.integers(10**13, 10**15), st.integers(4, 12), st.integers(20, 59))

@@ -30,6 +30,13 @@ class Destination:
     path: str
 
 
+def private_hosts_of(setting: str) -> frozenset[str] | None:
+    """SPENDSTREAM_ALLOW_PRIVATE_WEBHOOKS read: hosts that may be private addresses or plain http, None for all."""
+    if setting.strip() == "1":
+        return None
+    return frozenset(host.strip().lower() for host in setting.split(",") if host.strip())
+
+
 def destination(url: str, private_hosts: frozenset[str] | None) -> Destination:
     """Checks and resolves a webhook's address. `private_hosts` None allows all.
 

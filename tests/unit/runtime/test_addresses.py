@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.alerting.addresses import AddressRefused, Destination, destination
+from services.runtime.addresses import AddressRefused, Destination, destination
 
 NONE: frozenset[str] = frozenset()
 
