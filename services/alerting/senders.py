@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import orjson
 
-from services.runtime.addresses import AddressRefused, AddressUnknown, Destination, destination
 from services.alerting.delivery import (
     REASON_MAX,
     Later,
@@ -27,6 +26,7 @@ from services.alerting.delivery import (
 from services.alerting.mail_message import mail
 from services.alerting.outbox import Notification
 from services.alerting.webhook_message import signed_headers
+from services.runtime.addresses import AddressRefused, AddressUnknown, Destination, destination
 from services.runtime.sealing import CannotOpen, Sealer
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0

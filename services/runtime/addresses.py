@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 # Of one host; tried in turn.
 ADDRESSES_MAX = 4
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class AddressRefused(Exception):
@@ -77,8 +78,12 @@ def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         # An IPv4 address inside an IPv6 one is judged as what it is.
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
+        ip = ip.ipv4_mapped or ip.sixtofour or (_last_four_bytes(ip) if ip in _NAT64 else ip)
     return ip.is_global and not ip.is_multicast
+
+
+def _last_four_bytes(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(ip.packed[-4:])
 
 
 def _path(parts: SplitResult) -> str:

@@ -9,7 +9,16 @@ from html import escape
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from services.query.api.parameters import Id
@@ -71,12 +80,19 @@ class AlertBody(BaseModel):
             raise ValueError("must be an http or https URL")
         return url
 
-    @model_validator(mode="after")
-    def _threshold_of_type(self) -> AlertBody:
-        needed = _NEEDS.get(self.alert_type)
-        if needed is not None and getattr(self, needed) is None:
-            raise ValueError(f"{to_camel(needed)} is needed for {self.alert_type}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _missing_is_null(cls, body: object) -> object:
+        """So that a threshold that is needed is missed under its own name."""
+        return {"thresholdCents": None, "thresholdPercent": None, **body} if isinstance(body, dict) else body
+
+    @field_validator("threshold_cents", "threshold_percent")
+    @classmethod
+    def _threshold_of_type(cls, threshold: int | Decimal | None, info: ValidationInfo) -> int | Decimal | None:
+        alert_type = info.data.get("alert_type", "")
+        if threshold is None and _NEEDS.get(alert_type) == info.field_name:
+            raise ValueError(f"is needed for {alert_type}")
+        return threshold
 
 
 def masked(url: str | None) -> str | None:

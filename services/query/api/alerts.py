@@ -15,8 +15,10 @@ from pydantic.alias_generators import to_camel
 from services.query.api.admin_log import write_admin_log
 from services.query.api.alert_bodies import AlertBody, masked, rule_body, test_payload
 from services.query.api.parameters import Limit, NoParameters
-from services.query.api.problems import Complaint, not_found, wrong_parameters
+from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
+from services.query.api.scope import refuse_foreign_scope
 from services.query.api.shapes import json_response
+from services.query.api.webhooks import reason_to_refuse
 from services.query.auth import Admin
 from services.query.parts import QueryParts, parts_of
 from services.query.read.session import reading
@@ -150,20 +152,27 @@ async def _values(
     """Column values, addresses sealed; Problem 400 where the organisation is unknown. A masked address keeps the one
     there is.
     """
-    if body.organization_id is not None and await find_tenant(conn, body.organization_id) is None:
-        raise wrong_parameters([Complaint("organizationId", "there is no such organisation")])
+    if body.organization_id is not None:
+        tenant = await find_tenant(conn, body.organization_id)
+        if tenant is None:
+            raise wrong_parameters([Complaint("organizationId", "there is no such organisation")])
+        await refuse_foreign_scope(conn, tenant, body.scope.items())
     values = {name: getattr(body, name) for name in _WRITTEN if name not in ("tenant_id", "scope")}
-    sealer = _sealer(parts)
+    sealer, complaints = _sealer(parts), Complaints()
     for name in _ADDRESSES:
         if values[name] is None:
             continue
         if before is not None and before[name] and values[name] == masked(_opened(before[name], sealer)):
             values[name] = before[name]
-        elif sealer.has_key:
-            values[name] = sealer.seal(values[name])
-        else:
+            continue
+        reason = await reason_to_refuse(values[name], parts.settings.allow_private_webhooks)
+        if reason is None and not sealer.has_key:
             reason = "addresses are kept sealed: set SPENDSTREAM_ADDRESS_KEY first"
-            raise wrong_parameters([Complaint(to_camel(name), reason)])
+        if reason is not None:
+            complaints.add(to_camel(name), reason)
+            continue
+        values[name] = sealer.seal(values[name])
+    complaints.raise_if_any()
     return {**values, "tenant_id": body.organization_id, "scope": Jsonb(body.scope)}
 
 

@@ -18,7 +18,7 @@ from services.contracts.keys import Principal
 from services.query.api.admin_log import write_admin_log
 from services.query.api.parameters import Id, Name, NoParameters, PageParameters, read_offset
 from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
-from services.query.api.scope import NO_TENANT, scope_of, tenant_of
+from services.query.api.scope import NO_TENANT, refuse_foreign_scope, scope_of, tenant_of
 from services.query.api.shapes import json_response, listing, money_string
 from services.query.auth import Admin, Reader
 from services.query.parts import QueryParts, parts_of
@@ -121,8 +121,10 @@ def _checked(state: BudgetState, extra_pico_usd: int, as_of: object) -> dict[str
 @router.post("", status_code=201, summary="Add a budget")
 async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
-        if await find_tenant(conn, body.tenant_id) is None:
+        tenant = await find_tenant(conn, body.tenant_id)
+        if tenant is None:
             raise wrong_parameters([Complaint("tenant_id", "there is no such tenant")])
+        await refuse_foreign_scope(conn, tenant, body.scope.items())
         made = await _one(
             conn,
             "INSERT INTO budget (tenant_id, scope, budget_window, limit_pico_usd, thresholds) "
@@ -151,6 +153,8 @@ async def patch_budget(caller: Admin, budget_id: str, body: BudgetChange, _asked
         before = await _find(conn, caller, budget_id)
         limit = before.limit_pico_usd if body.limit_usd is None else int(body.limit_usd * PICO_PER_USD)
         scope = before.scope if body.scope is None else body.scope
+        if scope != before.scope:
+            await refuse_foreign_scope(conn, await tenant_of(conn, caller, before.tenant_id), scope.items())
         changed = await _one(
             conn,
             "UPDATE budget SET scope = %s, budget_window = %s, limit_pico_usd = %s, thresholds = %s "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 
 from services.contracts.keys import Principal
-from services.query.api.problems import not_found
+from services.contracts.rollups import CUSTOMER, USAGE
+from services.query.api.problems import Complaint, not_found, wrong_parameters
 from services.query.read.tenants import Tenant, find_tenant
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -53,6 +55,28 @@ async def scope_of_all(conn: AsyncConnection[Any], caller: Principal, tenant_ids
         return await scope_of(conn, caller, tenant_ids[0] if tenant_ids else None)
     found = [await tenant_of(conn, caller, tenant_id) for tenant_id in dict.fromkeys(tenant_ids)]
     return Scope(tuple(tenant.tenant_no for tenant in found), None)
+
+
+async def refuse_foreign_scope(conn: AsyncConnection[Any], tenant: Tenant, scope: Iterable[tuple[str, str]]) -> None:
+    """Problem 400 for an agent, user or feature that is another tenant's and not this one's. One that nobody has had
+    calls of is taken: it may be watched before it begins.
+    """
+    for name, value in scope:
+        days = (CUSTOMER if name in CUSTOMER.dimensions else USAGE).view("day")
+        where = sql.SQL("FROM {days} WHERE {name} = %(value)s AND tenant_no").format(
+            days=sql.Identifier(days), name=sql.Identifier(name)
+        )
+        cursor = await conn.execute(
+            sql.SQL("SELECT EXISTS (SELECT {where} = %(tenant)s), EXISTS (SELECT {where} <> %(tenant)s)").format(
+                where=where
+            ),
+            {"value": value, "tenant": tenant.tenant_no},
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        is_own, is_anothers = row
+        if is_anothers and not is_own:
+            raise wrong_parameters([Complaint("scope", f"{name}: {tenant.tenant_id} has none of this name")])
 
 
 NO_TENANT = "There is no such tenant."

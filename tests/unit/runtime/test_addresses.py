@@ -23,6 +23,7 @@ NONE: frozenset[str] = frozenset()
         "https://[fd00::1]/",
         "https://[::ffff:127.0.0.1]/",
         "https://[2002:7f00:1::]/",
+        "https://[64:ff9b::a9fe:a9fe]/",
         "https://224.0.0.1/",
         "http://93.184.216.34/",
         "ftp://93.184.216.34/",
