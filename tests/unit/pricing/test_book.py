@@ -1,7 +1,5 @@
 """What the loader refuses, and that it says everything at once with file, line and key."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -176,11 +174,3 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
     (tmp_path / "latin.yaml").write_bytes(b"version: \xe9")
     with pytest.raises(PriceBookError, match="not UTF-8"):
         load_book(tmp_path / "latin.yaml")
-
-
-def test_the_committed_book_loads_within_half_a_second() -> None:
-    # In a process of its own, and the least of some: the heap of all tests and what others do on the machine are no
-    # part of it.
-    timed = "import timeit; from pricing.book import load_book; print(min(timeit.repeat(load_book, number=1)))"
-    found = subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True)
-    assert float(found.stdout) < 0.5
