@@ -27,6 +27,22 @@ _NOT_FOR_GRAFANA = frozenset(
 )
 
 
+# What the operator's Grafana sees beside that: how far the stream is and what became of it.
+_LEDGER_OF_OPERATOR = (
+    "topic_id", "topic", "kafka_partition", "next_offset", "stream_through", "messages_read", "events_read", "counted",
+    "duplicate", "dead_lettered", "quarantined",
+)  # fmt: skip
+
+
+def operator_relations() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What a login for all tenants reads: relation, and its columns where not all of them."""
+    for name in (*_BY_NUMBER, *_BY_ID):
+        if name not in _NOT_FOR_GRAFANA:
+            yield name, ()
+    for name, columns in _OF_ALL.items():
+        yield name, _LEDGER_OF_OPERATOR if name == "ledger" else tuple(columns.split(", "))
+
+
 def role_statements() -> Iterator[str]:
     """Makes the two roles where they are missing, and lets the owner act as them. Roles are the whole server's."""
     for role in (API_ROLE, GRAFANA_ROLE):

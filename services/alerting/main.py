@@ -14,7 +14,6 @@ from time import monotonic
 
 import psycopg
 import structlog
-from pydantic import ValidationError
 
 from services.alerting import metrics
 from services.alerting.alert_store import seal_plain
@@ -24,6 +23,7 @@ from services.alerting.loops import Connection, Loop
 from services.alerting.outbox import pending, send_next
 from services.alerting.senders import Channels, Sender, make_client
 from services.alerting.settings import AlertingSettings
+from services.runtime.configured import read_settings
 from services.runtime.logs import configure_logging
 from services.runtime.sealing import Sealer
 
@@ -124,11 +124,8 @@ def _channels(settings: AlertingSettings) -> Channels:
 
 def main() -> int:
     """The process: settings from the environment, logs to stderr, stopped by SIGTERM or SIGINT."""
-    try:
-        settings = AlertingSettings()
-    except ValidationError as error:
-        for wrong in error.errors():
-            print(f"SPENDSTREAM_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}", file=sys.stderr)
+    settings = read_settings(AlertingSettings)
+    if settings is None:
         return 2
     configure_logging("alerting", settings.log_level)
     # The HTTP client logs addresses, and a webhook's address is a secret.

@@ -12,4 +12,6 @@ NOTIFICATIONS = Counter(
 PENDING = Gauge("spendstream_alerting_notifications_pending", "Notifications in the outbox that wait.")
 EVALUATE_SECONDS = Histogram("spendstream_alerting_evaluate_seconds", "One evaluation of all rules.", ["kind"])
 FAILURES = Counter("spendstream_alerting_failures_total", "Rounds of a loop that failed and are tried again.", ["loop"])
-LAST_EVALUATED = Gauge("spendstream_alerting_last_evaluated_seconds", "When rules were last evaluated (Unix time).")
+LAST_EVALUATED = Gauge(
+    "spendstream_alerting_last_evaluated_timestamp_seconds", "When rules were last evaluated, as Unix time."
+)

@@ -14,7 +14,6 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
-from pydantic import ValidationError
 
 from services.gateway.body import ReceivingBudget
 from services.gateway.coalescing import Coalescer
@@ -23,6 +22,7 @@ from services.gateway.http_app import make_app
 from services.gateway.ingest import Ingest
 from services.gateway.kafka import KafkaProducer, producer_config
 from services.gateway.settings import GatewaySettings
+from services.runtime.configured import read_settings
 from services.runtime.keys import KeyStore
 from services.runtime.logs import configure_logging
 
@@ -161,11 +161,8 @@ async def serve(settings: GatewaySettings) -> int:
 
 def main() -> int:
     """The process: settings from the environment, logs to stderr."""
-    try:
-        settings = GatewaySettings()
-    except ValidationError as error:
-        for wrong in error.errors():
-            print(f"SPENDSTREAM_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}", file=sys.stderr)
+    settings = read_settings(GatewaySettings)
+    if settings is None:
         return 2
     configure_logging("gateway", settings.log_level)
     try:

@@ -30,6 +30,7 @@ class LookAfter:
         self._watchdog = watchdog
         self._first_readable = first_readable
         self._clock = clock
+        self._measured: frozenset[int] = frozenset()
 
     def report(self) -> None:
         # A group may have left this worker without a partition because of a broker that was just starting. If another
@@ -38,6 +39,9 @@ class LookAfter:
         still = self._watchdog.look(self._clock(), positions)
         for partition, seconds in still.items():
             STILL_SECONDS.labels(str(partition)).set(seconds)
+        for partition in self._measured - still.keys():
+            STILL_SECONDS.remove(str(partition))
+        self._measured = frozenset(still)
         for partition in self._watchdog.stuck(still):
             at = positions[partition]
             # The end of a log may be offsets without messages (marks of transactions): then there is nothing to read.

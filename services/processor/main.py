@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -30,6 +32,7 @@ from services.processor.stuck import Watchdog
 from services.processor.tenants import Tenants
 from services.processor.watch import Watch
 from services.processor.worker import Worker
+from services.runtime.configured import read_settings
 from services.runtime.health import NotReady, serve_health
 from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 from services.runtime.logs import configure_logging
@@ -37,6 +40,8 @@ from services.runtime.logs import configure_logging
 log = structlog.get_logger()
 EXIT_CRASH = 70
 _LAG_READY_MESSAGES = 10_000
+# Progress is looked at twice a second.
+_SILENT_SECONDS_MAX = 10.0
 _RETENTION_SECONDS = 60.0
 
 
@@ -48,6 +53,15 @@ class Readiness:
 
     def halted(self, reason: str) -> None:
         self.not_ready = lambda: reason
+
+
+def why_not_ready(owns: bool, silent_seconds: float, lag_messages: int) -> str:
+    """Why a worker is not ready, "" when it is: by its partitions, its last look at ledger and broker, and its lag."""
+    if not owns:
+        return "no partition assigned yet"
+    if silent_seconds > _SILENT_SECONDS_MAX:
+        return "broker or database away: the ledger could not be read lately"
+    return f"{lag_messages} messages behind" if lag_messages > _LAG_READY_MESSAGES else ""
 
 
 def crash(error: BaseException) -> None:
@@ -70,7 +84,7 @@ async def run(settings: ProcessorSettings, store_type: type[Store] = Store) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     readiness = Readiness()
-    health = serve_health(settings.processor_port, lambda: readiness.not_ready())
+    health = serve_health(settings.processor_port, lambda: readiness.not_ready(), settings.processor_host)
     stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic, settings.kafka_security)
     await wait_until_resumed(settings.database_dsn, stream, stopping, readiness.halted)
     if not stopping.is_set():
@@ -116,9 +130,8 @@ async def _process(
     ]
 
     def not_ready() -> str:
-        if not worker.owned:
-            return "no partition assigned yet"
-        return f"{progress.lag_messages} messages behind" if progress.lag_messages > _LAG_READY_MESSAGES else ""
+        silent = time.monotonic() - progress.reported_at
+        return why_not_ready(bool(worker.owned), silent, progress.lag_messages)
 
     readiness.not_ready = not_ready
     await app.start()
@@ -133,10 +146,14 @@ async def _process(
     store.close()
 
 
-def main() -> None:
-    configure_logging("processor")
-    asyncio.run(run(ProcessorSettings()))
+def main() -> int:
+    settings = read_settings(ProcessorSettings)
+    if settings is None:
+        return 2
+    configure_logging("processor", settings.log_level)
+    asyncio.run(run(settings))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

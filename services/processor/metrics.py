@@ -18,6 +18,10 @@ STILL_SECONDS = Gauge(
     "For how long a partition has messages waiting and none counted.",
     ["partition"],
 )
+PROGRESS_AT = Gauge(
+    "spendstream_processor_progress_timestamp_seconds",
+    "When this worker last reached broker and database for its progress, as Unix time.",
+)
 HALTED = Gauge("spendstream_processor_halted", "1 while the stream is stopped because nearly all was bad.")
 REFRESHED = Counter("spendstream_processor_refreshed_buckets_total", "Rollup buckets rebuilt.", ["level"])
 SPIKES = Counter("spendstream_processor_spikes_total", "Spikes seen.", ["rule"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 from services.processor.ledger import Stream
-from services.processor.metrics import LAG
+from services.processor.metrics import LAG, PROGRESS_AT
 from services.processor.stuck import Position
 from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 
@@ -43,6 +44,9 @@ class Progress:
             **security.client_config(bootstrap), "group.id": "spendstream-progress", "enable.auto.commit": False,
         })  # fmt: skip
         self.lag_messages = 0
+        # When a round last succeeded (monotonic seconds); never is minus infinity.
+        self.reported_at = float("-inf")
+        self._measured: frozenset[int] = frozenset()
 
     def report(self) -> Mapping[int, Position]:
         """One round, by partition; raises psycopg.OperationalError or KafkaException when one of the two is away."""
@@ -51,6 +55,12 @@ class Progress:
         connection = self._connection
         positions = {partition: self._report_one(connection, partition) for partition in sorted(self._owned())}
         self.lag_messages = sum(at.end_offset - at.next_offset for at in positions.values())
+        # A partition that another worker has now is no longer measured here, instead of standing at its last value.
+        for partition in self._measured - positions.keys():
+            LAG.remove(str(partition))
+        self._measured = frozenset(positions)
+        self.reported_at = time.monotonic()
+        PROGRESS_AT.set_to_current_time()
         return positions
 
     def everywhere(self) -> Mapping[int, Position]:

@@ -19,6 +19,7 @@ class ProcessorSettings(KafkaSecuritySettings):
 
     database_dsn: str
     kafka_bootstrap: str
+    processor_host: str = "127.0.0.1"
     processor_port: int = 8090
     consumer_group: str = "spendstream-processor"
     price_book: Path = Path(pricing.__file__).with_name("price_book.yaml")
@@ -38,6 +39,7 @@ class ProcessorSettings(KafkaSecuritySettings):
     # A name that is this worker's alone and stays over restarts: the group then hands a restarted worker its partitions
     # back at once instead of waiting for the session of the dead one to time out. Empty: no such promise is made.
     processor_instance: str = ""
+    log_level: str = "info"
     # Days each level is kept (`services.contracts.retention`).
     retention_raw_days: int | None = 120
     retention_minute_days: int | None = 120

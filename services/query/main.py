@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.query.app import build_app
 from services.query.parts import QueryParts
 from services.query.read.session import STATEMENT_SECONDS_MAX
 from services.query.settings import QuerySettings
+from services.runtime.configured import read_settings
 from services.runtime.keys import KeyStore
 from services.runtime.logs import configure_logging
 
@@ -43,9 +45,11 @@ def _pool(settings: QuerySettings, connections_max: int) -> AsyncConnectionPool[
     )
 
 
-def main() -> None:
+def main() -> int:
     """Serves until told to stop."""
-    settings = QuerySettings()
+    settings = read_settings(QuerySettings)
+    if settings is None:
+        return 2
     configure_logging("query", settings.log_level)
     uvicorn.run(
         build_app(build_parts(settings)),
@@ -55,7 +59,8 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

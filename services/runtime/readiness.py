@@ -1,8 +1,9 @@
-"""Asks a service whether it is ready."""
+"""Asks a service whether it is ready. As a container's health check: `python -m services.runtime.readiness PORT`."""
 
 from __future__ import annotations
 
 import http.client
+import sys
 
 _TIMEOUT_SECONDS = 1.0
 _OK = 200
@@ -29,3 +30,7 @@ def _answer(port: int, path: str, host: str) -> tuple[int, bytes]:
         return 0, b""
     finally:
         connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(0 if answers_ok(int(sys.argv[1])) else 1)

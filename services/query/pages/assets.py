@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, Response
 
 from services.query.pages.templating import STATIC
 
-_MODULES: Final = STATIC.parent / "web" / "node_modules"
+MODULES: Final = STATIC.parent / "web" / "node_modules"
 _INTER: Final = "@fontsource-variable/inter/files"
 # Public name -> file below node_modules. What isn't named here is not served.
 VENDOR: Final[dict[str, str]] = {
@@ -38,7 +38,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/static/vendor/{name:path}")
 async def vendor_file(name: str) -> Response:
     """A library's file. 404 for all that isn't on the list, or isn't installed."""
-    file = _MODULES / VENDOR[name] if name in VENDOR else None
+    file = MODULES / VENDOR[name] if name in VENDOR else None
     if file is None or not file.is_file():
         return Response("not found", 404, media_type="text/plain")
     return FileResponse(file, headers=_HEADERS, media_type=_TYPES[file.suffix])
