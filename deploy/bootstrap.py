@@ -121,6 +121,7 @@ def setup_dev(_arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     set_up("dev")
     find_or_install_browser()
+    fetch_tools()
     # All of them on two workers, a file at a time: much of a test is waiting for a broker or a database.
     everything = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
     return become("python", "-m", "pytest", *(arguments or everything))
@@ -304,6 +305,12 @@ def find_or_install_browser() -> None:
         return
     say("Installing Playwright's Chromium for the browser test, about 170 MB")
     call([str(VENV / "bin" / "playwright"), "install", "chromium"], "Chromium couldn't be installed.")
+
+
+def fetch_tools() -> None:
+    """Helm and Prometheus for the tests of chart and rules, 58 MB at first; it says itself what it downloads."""
+    if subprocess.run([str(VENV / "bin" / "python"), "-m", "deploy.tools"], cwd=ROOT).returncode != 0:
+        raise SetupError("Helm and Prometheus, which tests need, couldn't be had. Run the same command again to go on.")
 
 
 # --- tools -------------------------------------------------------------------------------------------------------
