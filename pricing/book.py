@@ -27,7 +27,11 @@ class PriceBookError(ValueError):
     def __init__(self, path: Path, problems: list[Problem]) -> None:
         self.path = path
         self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(f"{path}:{p.line}: {p.key}: {p.message}" for p in self.problems))
+        super().__init__("\n".join(f"{_place(path, p)}: {p.key}: {p.message}" for p in self.problems))
+
+
+def _place(path: Path, problem: Problem) -> str:
+    return f"{path}:{problem.line}" if problem.line else str(path)
 
 
 def load_book(path: str | Path = DEFAULT_BOOK_PATH) -> PriceBook:
@@ -51,20 +55,17 @@ def read_text(path: str | Path) -> str:
     return text
 
 
-def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
+def read_book(text: str, path: Path = Path("price_book.yaml"), overrides: str = "") -> PriceBook:
     """Check and compile the text of a price book; `path` is what the problems are told by.
 
-    The version is the one the text declares and a digest of it all: no two books have the same.
+    `overrides` are further terms of tenants, a text like what stands under `tenants`; their problems have no line and
+    keys that begin with "overrides". The version is the one the text declares and a digest of it all, overrides too: no
+    two books have the same.
     """
-    try:
-        root = yaml.compose(text, Loader=_LOADER)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        message = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise PriceBookError(path, [Problem(mark.line + 1 if mark else 1, "yaml", message)]) from error
+    root = _compose(text, path)
+    added = _compose(overrides, path, "overrides") if overrides else None
     reader = NodeReader()
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    book = _read_book(reader, root, digest) if root is not None else None
+    book = _read_book(reader, root, added, _digests(text, overrides)) if root is not None else None
     if book is None:
         reader.problems.append(Problem(1, "file", "is empty"))
     if book is None or reader.problems:
@@ -72,7 +73,22 @@ def read_book(text: str, path: Path = Path("price_book.yaml")) -> PriceBook:
     return book
 
 
-def _read_book(reader: NodeReader, root: Node, digest: str) -> PriceBook:
+def _compose(text: str, path: Path, key: str = "yaml") -> Node | None:
+    try:
+        root: Node | None = yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        message = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise PriceBookError(path, [Problem(mark.line + 1 if mark else 1, key, message)]) from error
+    return root
+
+
+def _digests(*texts: str) -> str:
+    file, overrides = (hashlib.sha256(text.encode()).hexdigest()[:8] for text in texts)
+    return f"{file}+overrides.{overrides}" if texts[1] else file
+
+
+def _read_book(reader: NodeReader, root: Node, overrides: Node | None, digest: str) -> PriceBook:
     values = reader.record(root, "book", ("version", "units", "providers"), ("provider_aliases", "tenants"))
     version = reader.text(values["version"], "version") if "version" in values else None
     units: dict[str, Node] = reader.mapping(values["units"], "units") if "units" in values else {}
@@ -85,7 +101,7 @@ def _read_book(reader: NodeReader, root: Node, digest: str) -> PriceBook:
     if "provider_aliases" in values:
         for node in reader.items(values["provider_aliases"], "provider_aliases"):
             _read_rule(reader, node, "provider_aliases", "provider", providers, aliases, [])
-    terms = read_terms(reader, frozenset(units), values["tenants"], providers) if "tenants" in values else {}
+    terms = read_terms(reader, frozenset(units), values.get("tenants"), overrides, providers)
     entries = [
         entry for provider in providers.values() for model in provider.models.values() for entry in model.entries
     ]

@@ -1,13 +1,15 @@
 """Reads YAML nodes with their lines, collecting every complaint instead of stopping at the first."""
 
+import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+_LISTED_MAX: Final = 12
 _STRING: Final = "tag:yaml.org,2002:str"
 _INTEGER: Final = "tag:yaml.org,2002:int"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?", re.ASCII)
@@ -28,10 +30,12 @@ class NodeReader:
     """Typed access to YAML nodes. A value that isn't what it should be is noted in `problems` and read as None."""
 
     problems: list[Problem] = field(default_factory=list)
+    has_lines: bool = True
+    """Whether the lines of nodes mean something to who reads the complaints."""
 
     def complain(self, node: Node, key: str, message: str) -> None:
         """Note that something is wrong at this node."""
-        self.problems.append(Problem(node.start_mark.line + 1, key, message))
+        self.problems.append(Problem(node.start_mark.line + 1 if self.has_lines else 0, key, message))
 
     def mapping(self, node: Node, key: str) -> dict[str, Node]:
         """The mapping's values by key, each key once."""
@@ -78,7 +82,7 @@ class NodeReader:
         """One of the allowed words."""
         value, allowed = self.text(node, key), tuple(allowed)
         if value is not None and value not in allowed:
-            self.complain(node, key, f"{value!r} is not one of {', '.join(allowed)}")
+            self.complain(node, key, f"{value!r} is not one of {_listing(value, allowed)}")
             return None
         return value
 
@@ -102,18 +106,30 @@ class NodeReader:
         if value is None:
             return None
         try:
-            if not _DATE.fullmatch(value):
-                raise ValueError
-            moment = datetime.fromisoformat(value)
-            if not 2010 <= moment.year <= 2100:
-                raise ValueError
-        except ValueError:
-            self.complain(
-                node, key, f"{value!r} is not a date (2026-01-31) or an instant (2026-01-31T16:00:00Z) of this century"
-            )
+            moment = parse_moment(value)
+        except ValueError as error:
+            self.complain(node, key, str(error))
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def parse_moment(text: str) -> datetime:
+    """A date (its midnight UTC) or an RFC 3339 instant to the second, of 2010 to 2100; ValueError for anything else."""
+    try:
+        moment = datetime.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None or not 2010 <= moment.year <= 2100:
+        raise ValueError(f"{text!r} is not a date (2026-01-31) or an instant (2026-01-31T16:00:00Z) of this century")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _listing(value: str, allowed: Sequence[str]) -> str:
+    """All of them, or of many those that are spelled nearly so."""
+    if len(allowed) <= _LISTED_MAX:
+        return ", ".join(allowed)
+    near = difflib.get_close_matches(value, allowed, n=3)
+    return f"{len(allowed)} that are known" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def first_of(values: Mapping[str, Node], *names: str) -> Node | None:

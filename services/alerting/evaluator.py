@@ -31,12 +31,13 @@ from services.alerting.rules import TROUBLE_TYPES, BudgetSpend, Firing, LimitSpe
 from services.alerting.slack_message import slack_payload
 from services.alerting.spend_store import contributions, limit_spend
 from services.alerting.stages import Situation, decide
-from services.alerting.troubles import lag, over, silence, unpriced_trouble
+from services.alerting.troubles import lag, over, refused_book, silence, unpriced_trouble
 from services.alerting.watch_store import (
     BudgetRow,
     read_budgets,
     read_data_through,
     read_last_calls,
+    read_refused_book,
     read_unpriced,
 )
 from services.alerting.webhook_message import webhook_payload
@@ -138,6 +139,9 @@ def _troubles(connection: Connection, rule: Rule, now: datetime) -> Iterator[Fir
         if trouble is not None:
             yield trouble_firing(replace(rule, scope={}), trouble, now)
     elif rule.alert_type == "unpriced_usage":
+        refusal = read_refused_book(connection) if rule.tenant_id is None else None
+        if refusal is not None:
+            yield trouble_firing(replace(rule, scope={}), refused_book(*refusal), now)
         for row in read_unpriced(connection, day_start(now, rule.tz), now + _AHEAD):
             if rule.tenant_id in (None, row.tenant_id):
                 named = replace(rule, tenant_id=row.tenant_id, tenant_no=row.tenant_no, tz=row.tz, scope={})
@@ -166,7 +170,7 @@ def resolve_spikes(connection: Connection, now: datetime) -> int:
 
 
 def _end(connection: Connection, alert: Told, now: datetime) -> bool:
-    words = resolved_notice(alert.title, over(alert.alert_type), alert.payload)
+    words = resolved_notice(alert.title, over(alert.alert_type, alert.series), alert.payload)
     payloads = {
         "slack": slack_payload(words),
         "webhook": webhook_payload(words, now, "alert.resolved"),

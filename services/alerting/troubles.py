@@ -1,4 +1,4 @@
-"""What is wrong besides spend: usage without a price, silence, a pipeline that is behind. Pure."""
+"""What is wrong besides spend: usage without a price, a refused price book, silence, a pipeline behind. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from services.contracts.figures import count_text
 SILENT_AFTER = timedelta(minutes=60)
 # Behind means so much between what the stream is counted up to and now.
 BEHIND_AFTER = timedelta(minutes=2)
+_PROBLEMS_NAMED = 3
+
+
+# A rule without a tenant is about the book as well.
+BOOK_SERIES = "all"
 
 
 def unpriced_trouble(
@@ -25,6 +30,17 @@ def unpriced_trouble(
         f"{tenant_id}: {count_text(calls)} calls without a price today",
         f"The price book has no price for {named}. Totals leave these calls out; add the price and they heal.",
         (("Calls without a price", count_text(calls)), ("Models", named)),
+    )
+
+
+def refused_book(path: str, refused_at: datetime, problems: Sequence[str], version_in_force: str) -> Trouble:
+    """`problems` are lines with file, line and key, the first of them named."""
+    named = "; ".join(problems[:_PROBLEMS_NAMED]) + ("; …" if len(problems) > _PROBLEMS_NAMED else "")
+    return Trouble(
+        refused_at,
+        "A new price book was refused",
+        f"Version {version_in_force} stays in force. Wrong with it: {named}. Mended, it is taken within seconds.",
+        (("File", path), ("In force", version_in_force)),
     )
 
 
@@ -57,8 +73,10 @@ def lag(through: datetime, now: datetime) -> Trouble | None:
     )
 
 
-def over(alert_type: str) -> str:
+def over(alert_type: str, series: str) -> str:
     """How the end of such an alert is said."""
+    if (alert_type, series) == ("unpriced_usage", BOOK_SERIES):
+        return "The newest price book is right, and in force."
     return {
         "unpriced_usage": "Every call of today has a price.",
         "no_data": "Calls are coming in again.",

@@ -87,6 +87,14 @@ def read_unpriced(connection: Connection, start: datetime, end: datetime) -> lis
     return list(found.values())
 
 
+def read_refused_book(connection: Connection) -> tuple[str, datetime, list[str], str] | None:
+    """The price book that was refused last, and still is: its file, when, what is wrong, the version that stays."""
+    row = connection.execute(
+        "SELECT path, refused_at, problems, version_in_force FROM price_book_refusal ORDER BY refused_at DESC LIMIT 1"
+    ).fetchone()
+    return (row[0], row[1], row[2].splitlines(), row[3]) if row is not None else None
+
+
 def read_last_calls(connection: Connection, now: datetime) -> list[LastCall]:
     """Each tenant's, where it had calls within SILENCE_MAX."""
     rows = connection.execute(

@@ -1,4 +1,5 @@
-"""The price book in force, and its file: swapped in whole while the worker runs, or refused whole."""
+"""The price book in force: its file and the overrides of the database, swapped in whole while the worker runs, or
+refused whole."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import structlog
 
 from pricing.book import PriceBookError, read_book, read_text
 from pricing.entries import PriceBook
+from services.contracts.overrides import OVERRIDES_MAX, READ_OVERRIDES, Override, overrides_text
 from services.processor import metrics
 
 log = structlog.get_logger()
@@ -19,34 +21,38 @@ Seen: TypeAlias = tuple[int, int, int]
 _PROBLEMS_SAID_MAX = 20
 
 _IN_FORCE = (
-    "INSERT INTO price_book (version, body) VALUES (%s, %s) ON CONFLICT (version) DO UPDATE SET last_loaded_at = now()"
+    "INSERT INTO price_book (version, body, overrides) VALUES (%s, %s, %s) "
+    "ON CONFLICT (version) DO UPDATE SET last_loaded_at = now()"
 )
 _NOT_REFUSED = "DELETE FROM price_book_refusal WHERE path = %s"
 _REFUSED = (
     "INSERT INTO price_book_refusal (path, problems, version_in_force) VALUES (%s, %s, %s) "
-    "ON CONFLICT (path) DO UPDATE SET refused_at = now(), problems = EXCLUDED.problems, "
+    "ON CONFLICT (path) DO UPDATE SET refused_at = CASE WHEN price_book_refusal.problems = EXCLUDED.problems "
+    "THEN price_book_refusal.refused_at ELSE now() END, problems = EXCLUDED.problems, "
     "version_in_force = EXCLUDED.version_in_force"
 )
-_LAST = "SELECT body FROM price_book ORDER BY last_loaded_at DESC LIMIT 1"
+_LAST = "SELECT body, overrides FROM price_book ORDER BY last_loaded_at DESC LIMIT 1"
 
 
 class BookFile:
-    """`book()` is the book in force, from any thread; `look` watches the file, from one.
+    """`book()` is the book in force, from any thread; `look` watches the file and the overrides, from one.
 
     Who edits a file may save it in parts: it is read once it has looked the same twice.
     """
 
     def __init__(self, path: Path, dsn: str) -> None:
-        """Reads the file. A broken one is refused and the last good book of the database is in force; PriceBookError
-        where there is none."""
+        """Reads file and overrides. Broken ones are refused and the last good book of the database is in force;
+        PriceBookError where there is none. Raises psycopg.Error when the database is away."""
         self._path = path
         self._dsn = dsn
         self._looked_at: Seen | None = _stamp(path)
         self._read_stamp = self._looked_at
         self._untold: Callable[[psycopg.Connection], None] | None = None
+        self._connection: psycopg.Connection | None = None
+        self._overrides = _read_overrides(self._connected())
         try:
             text = read_text(path)
-            self._book = read_book(text, path)
+            self._book = read_book(text, path, self._overrides)
         except PriceBookError as error:
             self._book = self._last_good(error)
             self._refuse(error)
@@ -57,20 +63,36 @@ class BookFile:
         return self._book
 
     def look(self) -> None:
-        """Swaps the file's book in if it is another, right one; says so in any case. Raises psycopg.Error when the
-        database is away and must be told; call again."""
+        """Swaps the book in if file or overrides are others, and right; says so in any case. Raises psycopg.Error when
+        the database is away; call again."""
         stamp = _stamp(self._path)
         settled = stamp == self._looked_at
         self._looked_at = stamp
-        if settled and stamp != self._read_stamp:
-            self._read_stamp = stamp
-            self._read_again()
-        self._tell()
+        changed = settled and stamp != self._read_stamp
+        try:
+            overrides = _read_overrides(self._connected())
+            if changed or (overrides != self._overrides and stamp == self._read_stamp):
+                self._read_stamp, self._overrides = stamp, overrides
+                self._read_again()
+            self._tell()
+        except psycopg.Error:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._dsn, autocommit=True, application_name="price-book")
+        return self._connection
 
     def _read_again(self) -> None:
         try:
             text = read_text(self._path)
-            book = read_book(text, self._path)
+            book = read_book(text, self._path, self._overrides)
         except PriceBookError as error:
             self._refuse(error)
         else:
@@ -80,9 +102,10 @@ class BookFile:
         before, self._book = self._book.version, book
         metrics.BOOK_REFUSED.set(0)
         log.info("price book in force", version=book.version, before=before, path=str(self._path))
+        values = (book.version, text, self._overrides)
 
         def tell(connection: psycopg.Connection) -> None:
-            connection.execute(_IN_FORCE, (book.version, text))
+            connection.execute(_IN_FORCE, values)
             connection.execute(_NOT_REFUSED, (str(self._path),))
 
         self._untold = tell
@@ -99,16 +122,20 @@ class BookFile:
         tell = self._untold
         if tell is None:
             return
-        with psycopg.connect(self._dsn, application_name="price-book") as connection:
-            tell(connection)
+        with self._connected().transaction():
+            tell(self._connected())
         self._untold = None
 
     def _last_good(self, error: PriceBookError) -> PriceBook:
-        with psycopg.connect(self._dsn, application_name="price-book") as connection:
-            row = connection.execute(_LAST).fetchone()
+        row = self._connected().execute(_LAST).fetchone()
         if row is None:
             raise error
-        return read_book(row[0], self._path)
+        return read_book(row[0], self._path, row[1])
+
+
+def _read_overrides(connection: psycopg.Connection) -> str:
+    rows = connection.execute(READ_OVERRIDES.encode()).fetchmany(OVERRIDES_MAX)
+    return overrides_text(Override(*row) for row in rows)
 
 
 def _execute(connection: psycopg.Connection, query: str, values: tuple[str, ...]) -> None:

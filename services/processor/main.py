@@ -143,6 +143,7 @@ async def _process(
     await worker.drain()
     for thread in periodic:
         thread.stop()
+    book_file.close()
     store.close()
 
 

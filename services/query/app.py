@@ -19,6 +19,7 @@ from services.query.api import (
     health,
     keys,
     portal,
+    price_overrides,
     prices,
     requests,
     session,
@@ -34,7 +35,7 @@ from services.query.parts import QueryParts
 # In the order in which their paths are tried.
 _ROUTERS = (
     health, session, docs, costs, entities, requests, tenants, keys, portal, tracking, budgets, alerts, admin, audit,
-    admin_log, prices, stream,
+    admin_log, prices, price_overrides, stream,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from fastapi import Request
 from psycopg_pool import AsyncConnectionPool
 
 from pricing.entries import PriceBook
+from services.query.read.book_in_force import BookInForce
 from services.query.read.budget_snapshot import BudgetSnapshot
 from services.query.settings import QuerySettings
 from services.runtime.keys import KeyStore
@@ -18,7 +19,8 @@ from services.runtime.keys import KeyStore
 
 @dataclass(frozen=True, slots=True)
 class QueryParts:
-    """`reads` are for `services.query.read.session.reading`, `writes` for everything that changes something."""
+    """`reads` are for `services.query.read.session.reading`, `writes` for everything that changes something. `book` is
+    the file's; `books` tells which one is billed by."""
 
     settings: QuerySettings
     reads: AsyncConnectionPool[Any]
@@ -29,6 +31,7 @@ class QueryParts:
     # Open event streams; they are counted to be limited.
     listeners: set[int] = field(default_factory=set)
     budgets: BudgetSnapshot = field(default_factory=BudgetSnapshot)
+    books: BookInForce = field(default_factory=BookInForce)
 
 
 def parts_of(request: Request) -> QueryParts:

@@ -30,12 +30,14 @@ class PriceParameters(NoParameters):
 
 @router.get("", summary="The price book, with its history")
 async def get_prices(_caller: Reader, asked: Annotated[PriceParameters, Query()], parts: Parts) -> Response:
+    found = await parts.books.read(parts.writes, parts.book)
     rows = [
         row
-        for row in book_rows(parts.book)
+        for row in book_rows(found.book)
         if asked.provider in (None, row["provider"]) and asked.model in (None, row["model"])
     ]
-    return json_response({"data": rows, "version": parts.book.version, "next_cursor": None})
+    refused = [{"at": one.at, "version_in_force": one.version_in_force} for one in found.refused]
+    return json_response({"data": rows, "version": found.book.version, "refused": refused, "next_cursor": None})
 
 
 @router.get("/unpriced", summary="Models that calls name and the book has no price for")

@@ -14,7 +14,15 @@ from starlette.exceptions import HTTPException
 
 from services.query.api.problems import wants_page
 from services.query.auth import Reader
-from services.query.pages import alert_routes, assets, budget_routes, drill_routes, manage_routes, org_routes
+from services.query.pages import (
+    alert_routes,
+    assets,
+    budget_routes,
+    drill_routes,
+    manage_routes,
+    org_routes,
+    price_routes,
+)
 from services.query.pages.answers import PAGE_HEADERS, PageRoute, fragment, is_poll, not_there, page, unchanged
 from services.query.pages.chrome import through
 from services.query.pages.links import PageState, segment
@@ -115,6 +123,7 @@ router = APIRouter()
 router.include_router(assets.router)
 router.include_router(pages)
 router.include_router(drill_routes.router)
+router.include_router(price_routes.router)
 router.include_router(manage_routes.router)
 router.include_router(org_routes.router)
 router.include_router(budget_routes.router)

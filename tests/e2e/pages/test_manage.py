@@ -212,3 +212,56 @@ def test_another_sites_form_changes_nothing(site: Site, visit: Visit) -> None:
 @pytest.mark.parametrize("path", ["/budgets?edit=nothing", "/alerts?edit=nothing", "/orgs/nobody"])
 def test_what_is_not_there_is_not_found(site: Site, visit: Visit, path: str) -> None:
     assert visit(site).page.request.get(site.url + path).status == 404
+
+
+def test_an_override_is_given_and_ended(site: Site, visit: Visit) -> None:
+    visitor = visit(site)
+    page = visitor.open("/prices")
+    page.get_by_label("Tenant", exact=True).fill("acme-corp")
+    page.get_by_label("Provider", exact=True).fill("openai")
+    page.get_by_label("Model, or * for all").fill("*")
+    page.get_by_label("From, UTC").fill("2020-01-01")
+    page.get_by_label("Times the list price").fill("0.9")
+    page.get_by_label("Reason", exact=True).fill("contract 7")
+    with refused(visitor):
+        page.get_by_role("button", name="Add the override").click()
+        expect(page.locator("#fault-effective_from")).to_contain_text("what was billed stays as it was")
+    assert page.get_by_label("Times the list price").input_value() == "0.9"
+    page.get_by_label("It may begin in the past").check()
+    page.get_by_role("button", name="Add the override").click()
+    row = page.locator("#overrides tr", has_text="all of openai")
+    expect(row).to_contain_text("list × 0.9")
+    expect(row).to_contain_text("in force")
+    page.on("dialog", lambda dialog: dialog.accept())
+    press(page, "all of openai", "End")
+    expect(row).to_contain_text("over")
+    assert [action for action, _ in logged(page, site)][:2] == ["price_override.end", "price_override.create"]
+
+
+def test_prices_of_its_own_say_which_kind_is_missing(site: Site, visit: Visit) -> None:
+    visitor = visit(site)
+    page = visitor.open("/prices")
+    page.get_by_label("Tenant", exact=True).fill("acme-corp")
+    page.get_by_label("Provider", exact=True).fill("anthropic")
+    page.get_by_label("Model, or * for all").fill("claude-haiku-4-5")
+    page.get_by_label("From, UTC").fill("2099-01-01")
+    page.get_by_label("Pays", exact=True).select_option("prices")
+    expect(page.get_by_label("Times the list price")).to_be_hidden()
+    page.get_by_label("Prompt", exact=True).fill("$0.90")
+    page.get_by_label("Reason", exact=True).fill("contract 8")
+    with refused(visitor):
+        page.get_by_role("button", name="Add the override").click()
+        expect(page.locator("#fault-price_cache_read")).to_contain_text("is missing: the list price has it")
+
+
+def test_one_models_history_is_a_chart_and_a_viewer_sees_no_overrides(site: Site, visit: Visit) -> None:
+    page = visit(site, VIEWER).open("/prices?provider=azure&model=gpt-4o-2024-08-06")
+    expect(page.locator("#h-history")).to_contain_text("gpt-4o")
+    expect(page.locator("#history[data-ready] canvas")).to_be_visible()
+    expect(page.locator("#entries tbody tr")).to_have_count(2)
+    # October 2024: the name points to another snapshot.
+    prices = {
+        row[0]: row[1] for row in (text.split("\t") for text in page.locator("#history-table tr").all_inner_texts())
+    }
+    assert (prices["September 2024"], prices["October 2024"]) == ("$5.00", "$2.50")
+    expect(page.locator("#overrides, form.override")).to_have_count(0)

@@ -54,6 +54,7 @@ tenants:
       effective_from: 2026-03-01
       effective_until: 2026-10-01
       reason: "committed use"
+      dropped: "priority is not part of it"
       prices: {input_uncached: "1.20", cache_read: "0.30", output_text: "5.00"}
       units: {web_searches: "0.008"}
       service_tiers: {batch: {multiplier: "0.6"}}

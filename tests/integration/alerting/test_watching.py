@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from psycopg.types.json import Jsonb
 
+from pricing.book import read_book
 from services.alerting.evaluator import Telling, evaluate_limits, evaluate_spikes, evaluate_troubles
+from services.processor.book_file import BookFile
 from tests.integration.alerting.receiver import Answer, receiver
 from tests.integration.alerting.watched import add_rule, add_spike, channels, connect, empty, send_one
 from tests.integration.spikes.spending import Connection, make_tenant, spend
+from tests.unit.pricing.book_texts import RIGHT as RIGHT_BOOK
 
 NOW = datetime(2026, 10, 7, 12, 20, tzinfo=UTC)
 TELLING = Telling("https://spend.example", has_default_slack=True)
@@ -114,6 +118,31 @@ def test_calls_without_a_price_are_told_once_a_tenant_and_their_end_too(connecti
     assert [text.split(".")[0] for text in messages(connection)][2:] == [
         "Over: acme-corp: 12 calls without a price today", "Over: bigco-inc: 12 calls without a price today",
     ]  # fmt: skip
+
+
+def test_a_refused_price_book_is_told_with_its_lines_and_its_end_too(
+    connection: Connection, tmp_path: Path, database: str
+) -> None:
+    add_rule(connection, alert_type="unpriced_usage", threshold_percent=None)
+    path = tmp_path / "price_book.yaml"
+    path.write_text(RIGHT_BOOK)
+    file = BookFile(path, database)
+    path.write_text(RIGHT_BOOK.replace("tier: cheap", "tier: golden"))
+    for _ in range(3):
+        file.look()
+    refused_at = datetime.now(UTC)
+    assert evaluate_troubles(connection, refused_at, TELLING) == 1
+    assert evaluate_troubles(connection, refused_at + timedelta(minutes=5), TELLING) == 0
+    assert told(connection) == [("all", "A new price book was refused")]
+    ((summary,),) = connection.execute("SELECT summary FROM alert").fetchall()
+    assert f"Version {read_book(RIGHT_BOOK).version} stays in force" in summary
+    assert "openai/small.tier: 'golden' is not one of cheap, standard, premium" in summary
+    path.write_text(RIGHT_BOOK)
+    for _ in range(3):
+        file.look()
+    file.close()
+    assert evaluate_troubles(connection, refused_at + timedelta(minutes=6), TELLING) == 0
+    assert messages(connection)[-1].startswith("Over: A new price book was refused")
 
 
 def test_silence_is_told_when_a_tenant_that_called_calls_no_more(connection: Connection) -> None:

@@ -19,6 +19,7 @@ from tests.integration.isolation.conftest import TENANTS, Seeded
 NOT_FOR_READERS = {
     "admin_log", "alembic_version", "api_key", "audit_checkpoint", "quarantined_event", "tenant_role",  # operators only
     "ledger_gap", "ledger_halt", "price_book", "price_book_refusal",  # the pipeline's own
+    "price_override",  # admins only
 }  # fmt: skip
 
 

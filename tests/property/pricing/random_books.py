@@ -128,7 +128,7 @@ def tenant_terms(draw: st.DrawFn, models: Data) -> list[Data]:
             if model == "*" or draw(st.booleans()):
                 terms.append(term | {"multiplier": draw(st.sampled_from(MULTIPLIERS))})
             else:
-                terms.append(term | draw(plans(CLASSES[:6], True, False)))
+                terms.append(term | {"dropped": "at random"} | draw(plans(CLASSES[:6], True, False)))
     return terms
 
 

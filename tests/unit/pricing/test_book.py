@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 
 from pricing.book import PriceBookError, load_book, read_book
+from pricing.kernel import price_event
 from tests.unit.pricing.book_texts import RIGHT
 
 LAST_ENTRIES = RIGHT[RIGHT.rindex("entries:") :]
 SECOND_ENTRY = "2026-01-01T16:00:00Z"
+
+TWICE = (
+    'effective_from: 2026-06-01, multiplier: "0.8", reason: "contract 9"}\n'
+    '    - {provider: openai, model: "*", effective_from: 2026-02-01, effective_until'
+)
 
 WRONG = {
     "a float": ('input_uncached: "0.15"', "input_uncached: 0.15", "input_uncached: must be a quoted decimal string"),
@@ -128,6 +134,16 @@ WRONG = {
     "terms without a reason": (', reason: "contract 7"', "", "tenants.acme.reason: is missing"),
     "terms without a date": ("      effective_from: 2026-03-01\n", "", "tenants.acme.effective_from: is missing"),
     "terms with neither prices nor multiplier": ('multiplier: "0.9", ', "", "prices nothing"),
+    "terms that lack a class of the list price": (
+        '{input_uncached: "0.10"}',
+        '{output_text: "0.10"}',
+        "tenants.acme.prices.input_uncached: is missing: the list price has it (openai/small@2025-01-01)",
+    ),
+    "terms that overlap": (
+        "effective_from: 2026-02-01, effective_until",
+        TWICE,
+        "tenants.acme: overlaps the term after",
+    ),
     "prices for all models": ('multiplier: "0.9"', 'prices: {input_uncached: "1"}', "prices of its own need a model"),
     "a discount that makes a unit inexact": ('{usd: "10.00", per: 1000}', '"0.000000000001"', "inexact: web_searches"),
     "no entries": (LAST_ENTRIES, "entries: []\n", "must be a list with something in it"),
@@ -158,6 +174,41 @@ def test_all_errors_are_told_at_once_each_with_its_line() -> None:
         "book.yaml:30: openai/big.entries.prices.input_uncached: not a plain decimal number: 'ten'",
         "book.yaml:50: openai/small.entries.prices.input_uncached: must be a quoted decimal string, not 0.15",
     ]
+
+
+OVERRIDES = """{"acme": [
+{"provider": "openai", "model": "big", "effective_from": "2026-05-01", "multiplier": "0.5", "reason": "by an admin"}
+]}"""
+
+
+def test_overrides_from_elsewhere_are_terms_of_the_book_and_in_its_version() -> None:
+    plain, book = read_book(RIGHT), read_book(RIGHT, overrides=OVERRIDES)
+    assert book.version.startswith(f"{plain.version}+overrides.")
+    assert book.version != read_book(RIGHT, overrides=OVERRIDES.replace("0.5", "0.6")).version
+    usage, at_us = {"input_uncached": 1_000}, 1_780_000_000_000_000  # 2026-05-28
+    bills = [
+        price_event(one, usage, provider="openai", model="big", occurred_at_us=at_us, tenant="acme").cost_pico_usd
+        for one in (plain, book)
+    ]
+    assert bills == [1_000 * 2_500_000 * 9 // 10, 1_000 * 2_500_000 // 2], "a model's own term goes before one for all"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('"big"', '"bog"', "overrides.acme.model: 'bog' is not one of"),
+        ('"0.5"', "0.5", "overrides.acme.multiplier: must be a quoted decimal string"),
+        ("2026-05-01", "2026-02-30", "overrides.acme.effective_from: '2026-02-30' is not a date"),
+        ('"big"', '"*"', "tenants.acme: overlaps the term after it"),
+        ('"multiplier": "0.5"', '"prices": {"output_text": "1"}', "overrides.acme.prices.cache_read: is missing"),
+        ('"multiplier": "0.5"', '"prices": {"output_text": "1"}', "overrides.acme.service_tiers.batch: is missing"),
+        ("]}", "", "overrides: "),
+    ],
+)
+def test_overrides_that_are_wrong_make_no_book(before: str, after: str, message: str) -> None:
+    with pytest.raises(PriceBookError) as error:
+        read_book(RIGHT, overrides=OVERRIDES.replace(before, after, 1))
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ PEAK = """
               priority: {prices: {input_uncached: "9"}}
 """
 TEXT = RIGHT.rstrip() + PEAK
+TEXT = TEXT.replace('reason: "contract 8"', 'reason: "contract 8"\n      dropped: "no tiers in it"')
 BOOK = read_book(TEXT)
 
 

@@ -167,7 +167,7 @@ function tooltip(data, index) {
   const rows = data.series
     .map((one) => ({ name: one.name, text: one.texts[index], share: one.shares[index], colour: one.colour }))
     .filter((row) => row.text && row.text !== "0");
-  rows.push({ name: "total", text: data.totals[index], sum: true });
+  if (data.totals.length) rows.push({ name: "total", text: data.totals[index], sum: true });
   const box = document.createElement("div");
   box.className = "tip still";
   box.append(...card(data.titles[index], rows, data.notes[index]));
