@@ -135,6 +135,16 @@ OTHERS = [
     Case("off-peak", "deepseek", "deepseek-v4-pro", d("1.98") / M, {"output_text": 1}, on="2026-11-20T04:00:00+00:00"),
     Case("peak", "deepseek", "deepseek-v4-pro", d("3.96") / M, {"output_text": 1}, on="2026-11-20T09:59:59+00:00"),
     Case("a weekend", "deepseek", "deepseek-flash", d("0.003") / M, {"cache_read": 1}, on="2026-11-22T09:00:00+00:00"),
+    # The same page in August 2025: half price by night, until 5 September 2025, 16:00 UTC.
+    Case("by day", "deepseek", "deepseek-chat", d("1.10") / M, {"output_text": 1}, on="2025-07-01T16:29:59+00:00"),
+    Case("by night", "deepseek", "deepseek-chat", d("0.55") / M, {"output_text": 1}, on="2025-07-01T16:30:00+00:00"),
+    Case("past midnight", "deepseek", "deepseek-reasoner", d("0.135") / M, {"input_uncached": 1},
+         on="2025-07-02T00:29:59+00:00"),
+    Case("one price", "deepseek", "deepseek-reasoner", d("1.68") / M, {"output_text": 1},
+         on="2025-09-05T16:00:00+00:00"),
+    # api-docs.deepseek.com/news: the names lead to V4 Flash from 24 April 2026 to 24 July 2026, 15:59 UTC.
+    Case("by an old name", "deepseek", "deepseek-chat", d("0.28") / M, {"output_text": 1},
+         on="2026-07-24T15:58:59+00:00"),
     # https://cohere.com/pricing
     Case("reranking", "cohere", "rerank-v3.5", 5 * d("2.00") / 1000, units={"search_units": 5}),
     # https://www.pinecone.io/pricing/
