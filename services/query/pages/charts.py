@@ -58,7 +58,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`kind` stack or lines. `notes` stand under a tooltip's sum; `hrefs` is where a click on a bucket leads."""
+    """`kind` stack, lines or steps: in steps a value without a text is a gap. `totals` is empty where a sum means
+    nothing. `notes` stand under a tooltip's sum; `hrefs` is where a click on a bucket leads."""
 
     kind: str
     axis: Axis
@@ -252,6 +253,19 @@ def line_points(values: Sequence[int], top: int) -> str:
     """A polyline in a box of 100 by 100."""
     slots = len(values)
     return " ".join(f"{(i + 0.5) * 100 / slots:.2f},{100 - 100 * v / top:.2f}" for i, v in enumerate(values))
+
+
+def step_lines(series: Series, top: int) -> list[str]:
+    """Polylines of what holds for each bucket, one for each stretch without a gap."""
+    slots, lines = len(series.values), list[list[str]]()
+    for i, (value, text) in enumerate(zip(series.values, series.texts, strict=True)):
+        if not text:
+            continue
+        if i == 0 or not series.texts[i - 1]:
+            lines.append([])
+        y = f"{100 - 100 * value / top:.2f}"
+        lines[-1] += [f"{i * 100 / slots:.2f},{y}", f"{(i + 1) * 100 / slots:.2f},{y}"]
+    return [" ".join(points) for points in lines]
 
 
 def line_area(values: Sequence[int], top: int) -> str:

@@ -117,7 +117,7 @@ def history_chart(model: ModelPrices, now: datetime) -> Chart:
             label,
             colour,
             tuple((price or 0) * _PER_MILLION for price in prices[name]),
-            tuple(per_million(price) or "no price" for price in prices[name]),
+            tuple(per_million(price) for price in prices[name]),
             ("",) * len(months),
         )
         for name, label, colour in _DRAWN
@@ -125,7 +125,7 @@ def history_chart(model: ModelPrices, now: datetime) -> Chart:
     )
     greatest = max((value for one in series for value in one.values), default=0)
     return Chart(
-        kind="lines",
+        kind="steps",
         axis=money_axis(greatest),
         labels=_month_labels(months),
         titles=tuple(_month_title(month, now) for month in months),

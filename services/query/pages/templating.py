@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pricing.money import usd_string
 from services.query.pages import formats
-from services.query.pages.charts import line_area, line_points
+from services.query.pages.charts import line_area, line_points, step_lines
 
 _HERE = Path(__file__).resolve().parent.parent
 STATIC = _HERE / "static"
@@ -61,7 +61,7 @@ def make_templates() -> Environment:
         script_json=script_json,
         moment=moment,
     )
-    env.globals.update(line_points=line_points, line_area=line_area, asset=asset)
+    env.globals.update(line_points=line_points, line_area=line_area, step_lines=step_lines, asset=asset)
     return env
 
 

@@ -161,3 +161,7 @@ async def test_prices_say_which_book_is_in_force_and_that_a_newer_one_was_refuse
     assert answer["version"] == version
     assert answer["refused"][0]["version_in_force"] == version
     assert answer["data"][0]["usd_per_million_tokens"]["output_text"] == "10"
+    page = await service.get("/prices", provider="openai", model="gpt-4o")
+    assert page.status_code == 200
+    assert f"version {version} stays in force" in page.text
+    assert "b.yaml:3: x" in page.text

@@ -155,11 +155,12 @@ function lines(data) {
     type: "line",
     name: one.name,
     showSymbol: false,
+    step: data.kind === "steps" ? "middle" : false,
     lineStyle: { width: 2 },
     itemStyle: { color: colour(one.colour) },
-    areaStyle: index === 0 ? { opacity: 0.1 } : undefined,
+    areaStyle: index === 0 && data.kind === "lines" ? { opacity: 0.1 } : undefined,
     emphasis: { disabled: true },
-    data: one.values,
+    data: data.kind === "steps" ? one.values.map((value, i) => (one.texts[i] ? value : null)) : one.values,
   }));
 }
 
