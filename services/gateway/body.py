@@ -11,10 +11,9 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from services.gateway.coalescing import Overloaded
-from services.gateway.settings import BODY_BYTES_MAX
+from services.gateway.settings import BODY_BYTES_MAX, RECEIVE_SECONDS_MAX
 
 ENCODINGS = ("identity", "gzip", "deflate")
-_RECEIVE_SECONDS_MAX = 60.0
 # What is still read and thrown away of a request that is refused: a sender in the middle of sending may not look
 # for an answer, and closing on it would lose the answer.
 _DRAIN_BYTES_MAX = 64 * 1024 * 1024
@@ -78,7 +77,7 @@ async def read_body(request: Request, share: BudgetShare) -> bytes:
         raise BodyTooLarge
     chunks: list[bytes] = []
     received = 0
-    async with asyncio.timeout(_RECEIVE_SECONDS_MAX):
+    async with asyncio.timeout(RECEIVE_SECONDS_MAX):
         async for chunk in request.stream():
             received += len(chunk)
             if received > BODY_BYTES_MAX:

@@ -22,10 +22,13 @@ from services.gateway.ingest import Forbidden, Ingest, Unauthenticated
 from services.gateway.intake import BatchTooLarge, Intake, MalformedBatch, RejectedEvent, intake_protobuf
 from services.gateway.settings import (
     GRPC_CALLS_MAX,
+    GRPC_CONNECTION_SECONDS_MAX,
     GRPC_MESSAGE_BYTES_MAX,
+    RECEIVE_SECONDS_MAX,
     STREAM_EVENTS_MAX,
     STREAM_REJECTED_MAX,
 )
+from services.runtime.rates import TooFast
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +43,8 @@ _STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (MalformedBatch, grpc.StatusCode.INVALID_ARGUMENT),
     (BatchTooLarge, grpc.StatusCode.INVALID_ARGUMENT),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (TooFast, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (TimeoutError, grpc.StatusCode.DEADLINE_EXCEEDED),
     (Retry, grpc.StatusCode.UNAVAILABLE),
 )
 
@@ -51,10 +56,13 @@ class UsageDoor:
         self._ingest = ingest
         self._budget = budget
 
-    async def record_usage(self, request: bytes, context: Context) -> usage_pb2.RecordUsageResponse:
-        """Unary: one batch, one answer."""
+    async def record_usage(self, requests: AsyncIterator[bytes], context: Context) -> usage_pb2.RecordUsageResponse:
+        """Unary: one batch, one answer. It comes as a stream of one, so that waiting for it has an end."""
         try:
-            principal = await self._ingest.authenticate(_authorization(context))
+            principal = await self._authenticate(context)
+            request = await _next(aiter(requests))
+            if request is None:
+                raise MalformedBatch("there was no request")
             intake = await self._read(request, principal)
             await self._ingest.publish("grpc", intake)
         except Exception as error:
@@ -68,8 +76,9 @@ class UsageDoor:
         in_flight: deque[asyncio.Task[None]] = deque()
         event_count = 0
         try:
-            principal = await self._ingest.authenticate(_authorization(context))
-            async for request in requests:
+            principal = await self._authenticate(context)
+            coming = aiter(requests)
+            while (request := await _next(coming)) is not None:
                 intake = await self._read(request, principal)
                 in_flight.append(asyncio.create_task(self._ingest.publish("grpc", intake)))
                 response.accepted += intake.admitted_count
@@ -81,6 +90,7 @@ class UsageDoor:
                     )
                 if len(in_flight) == _STREAM_IN_FLIGHT_MAX:
                     await in_flight.popleft()
+                await self._ingest.pause(principal)
             while in_flight:
                 await in_flight.popleft()
             if not event_count:
@@ -91,10 +101,13 @@ class UsageDoor:
         metrics.REQUESTS.labels("grpc", "OK").inc()
         return response
 
+    async def _authenticate(self, context: Context) -> Principal:
+        return await self._ingest.authenticate(_authorization(context), _address(context.peer()))
+
     async def _read(self, request: bytes, principal: Principal) -> Intake:
         with self._budget.share() as share:
             share.take(len(request))
-            return await self._ingest.read(len(request), lambda: intake_protobuf(request, principal))
+            return await self._ingest.read(principal, len(request), lambda: intake_protobuf(request, principal))
 
 
 def make_server(door: UsageDoor) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
@@ -104,11 +117,16 @@ def make_server(door: UsageDoor) -> tuple[grpc.aio.Server, health.aio.HealthServ
             ("grpc.max_receive_message_length", GRPC_MESSAGE_BYTES_MAX),
             # Off: another process on the same port would otherwise silently take half of the calls.
             ("grpc.so_reuseport", 0),
+            # A connection whose other end is gone is noticed, and none lives for ever, whatever calls it holds open.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.max_connection_age_ms", GRPC_CONNECTION_SECONDS_MAX * 1_000),
+            ("grpc.max_connection_age_grace_ms", GRPC_CONNECTION_SECONDS_MAX * 1_000),
         ],
         maximum_concurrent_rpcs=GRPC_CALLS_MAX,
     )
     methods: dict[str, grpc.RpcMethodHandler[bytes, Any]] = {
-        "RecordUsage": grpc.unary_unary_rpc_method_handler(
+        "RecordUsage": grpc.stream_unary_rpc_method_handler(
             door.record_usage, response_serializer=usage_pb2.RecordUsageResponse.SerializeToString
         ),
         "StreamUsage": grpc.stream_unary_rpc_method_handler(
@@ -135,6 +153,22 @@ def _authorization(context: Context) -> str | None:
     return None
 
 
+def _address(peer: str) -> str:
+    """The client's address of what gRPC calls a peer: `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`."""
+    return peer.partition(":")[2].rpartition(":")[0].strip("[]")
+
+
+async def _next(requests: AsyncIterator[bytes]) -> bytes | None:
+    """The next message of a call, None at its end; raises TimeoutError."""
+    try:
+        async with asyncio.timeout(RECEIVE_SECONDS_MAX):
+            return await anext(requests)
+    except StopAsyncIteration:
+        return None
+    except TimeoutError:
+        raise TimeoutError(f"no message came for {RECEIVE_SECONDS_MAX:.0f} s") from None
+
+
 def _rejected(events: list[RejectedEvent], index_base: int = 0) -> list[usage_pb2.RejectedEvent]:
     return [
         usage_pb2.RejectedEvent(index=index_base + event.index, event_id=event.event_id, reason=event.reason)
@@ -142,12 +176,17 @@ def _rejected(events: list[RejectedEvent], index_base: int = 0) -> list[usage_pb
     ]
 
 
+def _pushback(error: Exception) -> tuple[tuple[str, str], ...]:
+    """When to come again, as gRPC's own retries understand it."""
+    return (("grpc-retry-pushback-ms", str(error.retry_after_seconds * 1_000)),) if isinstance(error, TooFast) else ()
+
+
 async def _abort(context: Context, error: Exception) -> NoReturn:
     """Ends the call with the status that `error` means."""
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             metrics.REQUESTS.labels("grpc", status.name).inc()
-            await context.abort(status, str(error))
+            await context.abort(status, str(error), _pushback(error))
     log.error("unexpected_error", exc_info=error)
     metrics.REQUESTS.labels("grpc", "INTERNAL").inc()
     await context.abort(grpc.StatusCode.INTERNAL, "something went wrong here; sending the events again is safe")

@@ -35,11 +35,12 @@ def make_app(ingest: Ingest, budget: ReceivingBudget, is_ready: Callable[[], Awa
     @app.post("/v1/events", openapi_extra=_openapi_body(schema), summary="Record usage events")
     async def record_events(request: Request) -> Response:
         """One event, an array of events, or NDJSON. Answered once Kafka has what was accepted."""
-        principal = await ingest.authenticate(request.headers.get("authorization"))
+        address = request.client.host if request.client else ""
+        principal = await ingest.authenticate(request.headers.get("authorization"), address)
         form = _form(request)
         with budget.share() as share:
             body = await read_body(request, share)
-            intake = await ingest.read(len(body), lambda: intake_json(body, form, principal))
+            intake = await ingest.read(principal, len(body), lambda: intake_json(body, form, principal))
         await ingest.publish("http", intake)
         return _answer(intake)
 

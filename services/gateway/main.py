@@ -19,12 +19,14 @@ from services.gateway.body import ReceivingBudget
 from services.gateway.coalescing import Coalescer
 from services.gateway.grpc_door import UsageDoor, announce_serving, make_server
 from services.gateway.http_app import make_app
-from services.gateway.ingest import Ingest
+from services.gateway.ingest import Ingest, Limits
 from services.gateway.kafka import KafkaProducer, producer_config
 from services.gateway.settings import GatewaySettings
 from services.runtime.configured import read_settings
+from services.runtime.http_server import CarefulProtocol
 from services.runtime.keys import KeyStore
 from services.runtime.logs import configure_logging
+from services.runtime.rates import RateLimit
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +65,12 @@ async def running(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     )
     keys = KeyStore(pool, settings.admin_key.get_secret_value() if settings.admin_key else None)
     coalescer = Coalescer(producer.send, settings.gateway_linger_ms / 1_000, settings.gateway_queue_bytes_max)
-    ingest = Ingest(keys, coalescer)
+    limits = Limits(
+        RateLimit(settings.gateway_key_requests_per_second),
+        RateLimit(settings.gateway_key_events_per_second),
+        RateLimit(settings.unknown_keys_per_minute / 60, burst_seconds=60),
+    )
+    ingest = Ingest(keys, coalescer, limits)
     budget = ReceivingBudget(settings.gateway_receiving_bytes_max)
     try:
         await pool.open()  # connects in the background: the doors open without a database too
@@ -125,6 +132,7 @@ async def _http(app: FastAPI, settings: GatewaySettings) -> AsyncIterator[int]:
         ) from None
     config = uvicorn.Config(
         app,
+        http=CarefulProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

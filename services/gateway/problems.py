@@ -23,6 +23,7 @@ from services.gateway.body import (
 from services.gateway.ingest import Forbidden, Unauthenticated
 from services.gateway.intake import BatchTooLarge, MalformedBatch
 from services.gateway.settings import BODY_BYTES_MAX
+from services.runtime.rates import TooFast
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +67,7 @@ def add_handlers(app: FastAPI) -> None:
     }
     for error, (status, detail, headers) in refused.items():
         app.add_exception_handler(error, _refusal(status, detail, headers))
+    app.add_exception_handler(TooFast, _too_fast)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
@@ -78,6 +80,12 @@ def _refusal(status: HTTPStatus, detail: str | None, headers: dict[str, str]) ->
         return problem(status, detail or str(error), headers)
 
     return handle
+
+
+async def _too_fast(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooFast)
+    headers = {"retry-after": str(error.retry_after_seconds)}
+    return await _refusal(HTTPStatus.TOO_MANY_REQUESTS, None, headers)(request, error)
 
 
 async def _http_exception(_request: Request, error: Exception) -> Response:

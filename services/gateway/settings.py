@@ -12,8 +12,11 @@ BODY_BYTES_MAX = 10 * 1024 * 1024
 """Of one HTTP body, as sent and as unpacked."""
 GRPC_MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 GRPC_CALLS_MAX = 256
+GRPC_CONNECTION_SECONDS_MAX = 1_800
 BATCH_EVENTS_MAX = 10_000
 """Events of one HTTP request or one gRPC message."""
+RECEIVE_SECONDS_MAX = 60.0
+"""For one body or one gRPC message to arrive."""
 STREAM_EVENTS_MAX = 10_000_000
 STREAM_REJECTED_MAX = 10_000
 
@@ -37,5 +40,10 @@ class GatewaySettings(KafkaSecuritySettings):
     gateway_delivery_timeout_ms: int = Field(default=10_000, ge=1_000)
     # Events admitted and not yet acknowledged by Kafka.
     gateway_queue_bytes_max: int = Field(default=128 * 1024 * 1024, ge=BODY_BYTES_MAX)
+    # Of one key, in this process, on average; ten seconds of it may come at once. 0 is no limit.
+    gateway_key_requests_per_second: float = Field(default=1_000, ge=0)
+    gateway_key_events_per_second: float = Field(default=100_000, ge=0)
+    # Requests from one address with keys that nobody has; a key that was known lately works from there all the same.
+    unknown_keys_per_minute: float = Field(default=600, ge=0)
     # Bodies being received, all requests together.
     gateway_receiving_bytes_max: int = Field(default=128 * 1024 * 1024, ge=BODY_BYTES_MAX)

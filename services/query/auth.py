@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from services.query.api.problems import Problem
 from services.query.parts import QueryParts, parts_of
 from services.query.read.session import CALLER
 from services.runtime.keys import BOOTSTRAP_KEY_ID
+from services.runtime.rates import TooFast, network_of
 
 SESSION_COOKIE = "spendstream_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -25,12 +27,31 @@ async def find_caller(request: Request) -> Principal | None:
     """Whose request this is, None when nobody's. A wrong key is nobody's even beside a good cookie. What is read from
     here on in this request is confined to what the caller may see.
 
-    Raises Problem 403 when a cookie would change something at the bidding of another site.
+    Raises Problem 403 when a cookie would change something at the bidding of another site, TooFast for a key that asks
+    too often or an address that tries too many.
     """
     CALLER.set(None)
     caller = await _find_caller(request)
+    if caller is not None:
+        requests, now = parts_of(request).requests, monotonic()
+        wait = requests.wait_seconds(caller.key_id, now)
+        if wait:
+            raise TooFast(f"This key asks more than {requests.per_second:g} times a second.", wait)
+        requests.take(caller.key_id, 1, now)
     CALLER.set(caller)
     return caller
+
+
+async def whose_key(request: Request, key: str) -> Principal | None:
+    """Whom `key` belongs to, None when nobody; raises TooFast when too many such came from this client's network."""
+    parts, network = parts_of(request), network_of(request.client.host if request.client else "")
+    wait = parts.unknown_keys.wait_seconds(network, monotonic())
+    if wait and not parts.keys.is_known(key):
+        raise TooFast("Too many keys that nobody has came from this address.", wait)
+    principal = await parts.keys.authenticate(key)
+    if principal is None:
+        parts.unknown_keys.take(network, 1, monotonic())
+    return principal
 
 
 async def _find_caller(request: Request) -> Principal | None:
@@ -41,7 +62,7 @@ async def _find_caller(request: Request) -> Principal | None:
         key = key.strip()
         if scheme.lower() != "bearer" or not key or len(key) > _KEY_CHARACTERS_MAX:
             return None
-        return await parts.keys.authenticate(key)
+        return await whose_key(request, key)
     token = request.cookies.get(SESSION_COOKIE)
     claim = read_session(parts.settings.session_secret.get_secret_value(), token, parts.clock()) if token else None
     if claim is None or not await _is_still_good(parts, claim.principal):

@@ -13,10 +13,12 @@ from pricing.book import load_book
 from services.query.app import build_app
 from services.query.parts import QueryParts
 from services.query.read.session import STATEMENT_SECONDS_MAX
-from services.query.settings import QuerySettings
+from services.query.settings import CONNECTIONS_MAX, QuerySettings
 from services.runtime.configured import read_settings
+from services.runtime.http_server import CarefulProtocol
 from services.runtime.keys import KeyStore
 from services.runtime.logs import configure_logging
+from services.runtime.rates import RateLimit
 
 _POOL_WAIT_SECONDS = 10.0
 
@@ -27,8 +29,10 @@ def build_parts(settings: QuerySettings) -> QueryParts:
     writes = _pool(settings, settings.query_write_connections_max)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
     return QueryParts(
-        settings, reads, writes, KeyStore(writes, admin_key), lambda: datetime.now(UTC), load_book(settings.price_book)
-    )
+        settings, reads, writes, KeyStore(writes, admin_key), lambda: datetime.now(UTC), load_book(settings.price_book),
+        requests=RateLimit(settings.query_key_requests_per_second),
+        unknown_keys=RateLimit(settings.unknown_keys_per_minute / 60, burst_seconds=60),
+    )  # fmt: skip
 
 
 def _pool(settings: QuerySettings, connections_max: int) -> AsyncConnectionPool[Any]:
@@ -55,6 +59,8 @@ def main() -> int:
         build_app(build_parts(settings)),
         host=settings.query_host,
         port=settings.query_port,
+        http=CarefulProtocol,
+        limit_concurrency=CONNECTIONS_MAX,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,

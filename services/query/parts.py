@@ -15,6 +15,7 @@ from services.query.read.book_in_force import BookInForce
 from services.query.read.budget_snapshot import BudgetSnapshot
 from services.query.settings import QuerySettings
 from services.runtime.keys import KeyStore
+from services.runtime.rates import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class QueryParts:
     book: PriceBook
     # Open event streams; they are counted to be limited.
     listeners: set[int] = field(default_factory=set)
+    # By key, and by client network for keys that nobody has.
+    requests: RateLimit = field(default_factory=lambda: RateLimit(0))
+    unknown_keys: RateLimit = field(default_factory=lambda: RateLimit(0))
     budgets: BudgetSnapshot = field(default_factory=BudgetSnapshot)
     books: BookInForce = field(default_factory=BookInForce)
 

@@ -11,6 +11,12 @@ from pricing.book import DEFAULT_BOOK_PATH
 from services.contracts.signin import SECRET_CHARACTERS_MIN
 
 BODY_BYTES_MAX = 1024 * 1024
+BODY_SECONDS_MAX = 30.0
+CONNECTIONS_MAX = 1_000
+ANSWER_SECONDS_MAX = 120.0
+# What is streamed takes longer, and ends by a limit of its own.
+STREAM_SECONDS_MAX = 3_700.0
+STREAMED_PATHS = ("/api/v1/stream", "/api/v1/admin/llm-costs/export")
 
 
 class QuerySettings(BaseSettings):
@@ -32,6 +38,10 @@ class QuerySettings(BaseSettings):
     gateway_url: str = "http://127.0.0.1:8080"
     log_level: str = "info"
     price_book: Path = DEFAULT_BOOK_PATH
+    # Of one key, in this process, on average; ten seconds of it may come at once. 0 is no limit.
+    query_key_requests_per_second: float = Field(default=500, ge=0)
+    # Requests from one address with keys that nobody has; a key that was known lately works from there all the same.
+    unknown_keys_per_minute: float = Field(default=600, ge=0)
     # Connections for reading answers, and for everything that writes.
     query_read_connections_max: int = Field(default=8, ge=1, le=100)
     query_write_connections_max: int = Field(default=3, ge=1, le=100)

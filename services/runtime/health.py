@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+_TIMEOUT_SECONDS = 10.0
 # Says why the service is not ready, or "" when it is.
 NotReady = Callable[[], str]
 
@@ -16,6 +17,8 @@ def serve_health(port: int, not_ready: NotReady, host: str = "127.0.0.1") -> Thr
     """Serves in a daemon thread; raises OSError when the port is taken. `shutdown()` ends it."""
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = _TIMEOUT_SECONDS
+
         def do_GET(self) -> None:
             status, kind, body = _answer(self.path, not_ready)
             self.send_response(status)

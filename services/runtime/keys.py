@@ -119,6 +119,12 @@ class KeyStore:
             return cached.principal
         raise Retry("the key can't be checked now: the database does not answer")
 
+    def is_known(self, key: str) -> bool:
+        """Whether this key was found to be somebody's lately; asks nobody."""
+        key_hash = hash_key(key)
+        mine = self._admin_hash is not None and hmac.compare_digest(key_hash, self._admin_hash)
+        return mine or key_hash in self._known
+
     async def create(self, role: Role, tenant_id: str | None, name: str, note: Note | None = None) -> NewKey:
         """Makes a key, and its tenant where that is new; raises ValueError where role and tenant do not go together."""
         refuse_mismatch(role, tenant_id)

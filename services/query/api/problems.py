@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from services.contracts.errors import Retry
 from services.query.metrics import REFUSED
 from services.query.read.question import QueryRefused
+from services.runtime.rates import TooFast
 
 log = structlog.get_logger(__name__)
 PROBLEM_TYPE = "application/problem+json"
@@ -125,6 +126,13 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     return response
 
 
+async def _on_too_fast(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooFast)
+    response = problem_response(429, str(error))
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
 async def _on_unavailable(_request: Request, error: Exception) -> Response:
     log.warning("database_away", error=type(error).__name__)
     return problem_response(503, "The database does not answer at the moment; try again shortly.")
@@ -145,6 +153,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(QueryRefused, _on_refused)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(TooFast, _on_too_fast)
     app.add_exception_handler(psycopg.errors.QueryCanceled, _on_too_long)
     for away in (psycopg.OperationalError, PoolTimeout, TooManyRequests, Retry):
         app.add_exception_handler(away, _on_unavailable)

@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.contracts.signin import read_signin_token
 from services.query.api.parameters import NoParameters
-from services.query.auth import SESSION_COOKIE, require_same_origin, set_session
+from services.query.auth import SESSION_COOKIE, require_same_origin, set_session, whose_key
 from services.query.parts import QueryParts, parts_of
+from services.runtime.rates import TooFast
 
 router = APIRouter(include_in_schema=False)
 Parts = Annotated[QueryParts, Depends(parts_of)]
@@ -41,11 +42,17 @@ async def get_sign_in(request: Request, asked: Annotated[SignInParameters, Query
 
 
 @router.post("/sign-in")
-async def post_sign_in(request: Request, parts: Parts) -> Response:
+async def post_sign_in(request: Request) -> Response:
     require_same_origin(request)
     fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
     key, after = fields.get("key", [""])[0].strip(), fields.get("next", ["/"])[0]
-    caller = await parts.keys.authenticate(key) if key else None
+    try:
+        caller = await whose_key(request, key) if key else None
+    except TooFast as error:
+        said = "Too many keys that nobody has came from this address. Wait a moment, then try again."
+        response = await _form(request, said, after, 429)
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+        return response
     if caller is None or caller.role == "ingest":
         said = (
             "No such key." if caller is None else "This key sends events; reading needs a viewer's or an admin's key."
