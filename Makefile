@@ -12,7 +12,7 @@ run: ## Set up what is missing, start everything, print the address; Ctrl-C stop
 test: ## All tests, on a real broker and a real database
 	@$(BOOTSTRAP) test $(ARGS)
 
-check: ## Format, lint, types, import contracts, proto, price book, security lint
+check: ## Format, lint, types, import contracts, proto, price book, known vulnerabilities, security lint
 	@$(BOOTSTRAP) check
 
 fault: ## Break everything on purpose and compare with the producer's books; up to 20 minutes

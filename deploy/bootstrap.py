@@ -55,6 +55,7 @@ CHECKS = (
     ("schema drift", ["python", "-m", "deploy.generate_schema", "--check"]),
     ("price book", ["python", "-m", "pricing.check"]),
     ("image lint", ["hadolint", "deploy/Dockerfile"]),
+    ("known vulnerabilities", ["python", "-m", "deploy.audit_packages"]),
     ("security lint", ["bandit", "-q", "-c", "pyproject.toml", "-r", "services", "pricing", "deploy"]),
 )
 

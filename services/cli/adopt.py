@@ -84,9 +84,7 @@ def _say(adoptions: Sequence[Adoption], *, done: bool) -> None:
     for each in adoptions:
         lost = f"; offsets {each.lost[0]} to {each.lost[1]} are given up" if each.lost else ""
         click.echo(f"partition {each.partition}: {each.why}; goes on at {each.next_offset}{lost}")
-    click.echo(
-        "adopted; the processor goes on when it is started again" if done else "nothing is changed; do it with --yes"
-    )
+    click.echo("adopted; the processor goes on within seconds" if done else "nothing is changed; do it with --yes")
 
 
 def read_log(place: Place) -> Log:

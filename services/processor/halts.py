@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 import psycopg
-import structlog
 
 from services.processor.ledger import Stream
-from services.processor.metrics import HALTED
-
-log = structlog.get_logger()
-_LOOK_SECONDS = 1.0
 
 _OPEN = (
     "SELECT reason FROM ledger_halt WHERE cluster_id = %s AND topic_id = %s AND resumed_at IS NULL "
@@ -43,30 +35,3 @@ def allowance_events(connection: psycopg.Connection, stream: Stream) -> int:
     """How many more dead events an operator has said to bury when resuming."""
     row = connection.execute(_ALLOWANCE, {"cluster": stream.cluster_id, "topic_id": stream.topic_id}).fetchone()
     return max(0, int(row[0])) if row else 0
-
-
-async def wait_until_resumed(dsn: str, stream: Stream, stopping: asyncio.Event, say: Callable[[str], None]) -> None:
-    """Returns when the stream is not halted, or `stopping` is set; `say` is told why this waits."""
-    said = ""
-    while not stopping.is_set():
-        reason = await asyncio.to_thread(_why_to_wait, dsn, stream)
-        if not reason:
-            return
-        if reason != said:
-            log.critical("not processing", reason=reason)
-            said = reason
-        say(reason)
-        try:
-            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
-        except TimeoutError:
-            continue
-
-
-def _why_to_wait(dsn: str, stream: Stream) -> str:
-    try:
-        with psycopg.connect(dsn, autocommit=True, application_name="processor-halt") as connection:
-            reason = halted(connection, stream)
-    except psycopg.OperationalError as error:
-        return f"the database is away: {str(error).splitlines()[0]}"
-    HALTED.set(bool(reason))
-    return f"halted: {reason}" if reason else ""

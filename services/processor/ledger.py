@@ -15,6 +15,7 @@ from services.processor.gaps import Gap
 
 log = structlog.get_logger()
 _LOCK_WAIT = "5s"
+ADOPT = "an operator must adopt it: spendstream adopt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +36,41 @@ class Claim:
     next_offset: int
 
 
-def refuse_foreign_topic(connection: psycopg.Connection, stream: Stream) -> None:
-    """Crashes when the ledger follows another topic or cluster of this name: its offsets would mean nothing here."""
+def foreign_topic(connection: psycopg.Connection, stream: Stream) -> str:
+    """Why this log is not the one the ledger follows, whose offsets would mean nothing here; "" when it is."""
     other = connection.execute(
         "SELECT cluster_id, topic_id FROM ledger WHERE topic = %s AND (cluster_id, topic_id) <> (%s, %s) LIMIT 1",
         (stream.topic, stream.cluster_id, stream.topic_id),
     ).fetchone()
-    mine = connection.execute(
-        "SELECT 1 FROM ledger WHERE (cluster_id, topic_id) = (%s, %s) LIMIT 1", (stream.cluster_id, stream.topic_id)
-    ).fetchone()
-    if other is not None and mine is None:
-        raise Crash(
-            f"topic {stream.topic} is not the one the ledger follows (ledger: cluster {other[0]} topic {other[1]}; "
-            f"broker: cluster {stream.cluster_id} topic {stream.topic_id}); "
-            "an operator must adopt it: spendstream adopt"
-        )
+    if other is None or next_offsets(connection, stream):
+        return ""
+    return (
+        f"topic {stream.topic} is not the one the ledger follows (ledger: cluster {other[0]} topic {other[1]}; "
+        f"broker: cluster {stream.cluster_id} topic {stream.topic_id}); {ADOPT}"
+    )
+
+
+def next_offsets(connection: psycopg.Connection, stream: Stream) -> dict[int, int]:
+    """Where each partition of this very log is to be read on, as far as anybody has claimed it."""
+    rows = connection.execute(
+        "SELECT kafka_partition, next_offset FROM ledger WHERE (cluster_id, topic_id) = (%s, %s)",
+        (stream.cluster_id, stream.topic_id),
+    )
+    return dict(rows.fetchall())
+
+
+def outside_log(offsets: Mapping[int, int], bounds: Mapping[int, tuple[int, int]]) -> str:
+    """Why these offsets can't be read on from in a log of these bounds (first offset, end); "" when they can."""
+    for partition, offset in sorted(offsets.items()):
+        begin, end = bounds[partition]
+        if offset < begin:
+            return (
+                f"partition {partition} begins at {begin}, the ledger is at {offset}: {begin - offset} messages were "
+                f"deleted before they were counted; {ADOPT}"
+            )
+        if offset > end:
+            return f"partition {partition} ends at {end}, the ledger is at {offset}; {ADOPT}"
+    return ""
 
 
 def claim(connection: psycopg.Connection, stream: Stream, partitions: Iterable[int]) -> dict[int, Claim]:

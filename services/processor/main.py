@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
-from confluent_kafka import Producer, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
 from services.processor.app import build_app
 from services.processor.book_file import BookFile
 from services.processor.dead_letters import DeadLetters
-from services.processor.halts import wait_until_resumed
 from services.processor.heal_store import Healer
 from services.processor.ledger import Stream
 from services.processor.log_probe import LogProbe
 from services.processor.look_after import LookAfter
+from services.processor.outset import Broker, TopicGuard, wait_until_fit
 from services.processor.periodic import Periodic
 from services.processor.progress import Progress
 from services.processor.refresher import Refresher
@@ -34,7 +33,6 @@ from services.processor.watch import Watch
 from services.processor.worker import Worker
 from services.runtime.configured import read_settings
 from services.runtime.health import NotReady, serve_health
-from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 from services.runtime.logs import configure_logging
 
 log = structlog.get_logger()
@@ -43,6 +41,7 @@ _LAG_READY_MESSAGES = 10_000
 # Progress is looked at twice a second.
 _SILENT_SECONDS_MAX = 10.0
 _RETENTION_SECONDS = 60.0
+_TOPIC_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -70,14 +69,6 @@ def crash(error: BaseException) -> None:
     os._exit(EXIT_CRASH)
 
 
-def identify_stream(bootstrap: str, topic: str, security: KafkaSecurity = PLAINTEXT) -> Stream:
-    """The ids of cluster and topic, by the broker; raises KafkaException when it is away or has no such topic."""
-    admin = AdminClient(security.client_config(bootstrap))
-    described = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
-    cluster = admin.describe_cluster(request_timeout=30).result()
-    return Stream(str(cluster.cluster_id), str(described.topic_id), topic)
-
-
 async def run(settings: ProcessorSettings, store_type: type[Store] = Store) -> None:
     """Runs until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
@@ -85,16 +76,18 @@ async def run(settings: ProcessorSettings, store_type: type[Store] = Store) -> N
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     readiness = Readiness()
     health = serve_health(settings.processor_port, lambda: readiness.not_ready(), settings.processor_host)
-    stream = identify_stream(settings.kafka_bootstrap, settings.usage_topic, settings.kafka_security)
-    await wait_until_resumed(settings.database_dsn, stream, stopping, readiness.halted)
-    if not stopping.is_set():
-        await _process(settings, stream, store_type, stopping, readiness)
+    broker = Broker(settings.kafka_bootstrap, settings.usage_topic, settings.kafka_security)
+    stream = await wait_until_fit(settings.database_dsn, broker, stopping, readiness.halted)
+    if stream is not None:
+        guard = TopicGuard(broker, stream)
+        await _process(settings, stream, guard, store_type, stopping, readiness)
     health.shutdown()
 
 
 async def _process(
     settings: ProcessorSettings,
     stream: Stream,
+    guard: TopicGuard,
     store_type: type[Store],
     stopping: asyncio.Event,
     readiness: Readiness,
@@ -125,6 +118,7 @@ async def _process(
         Periodic("price-book", book_file.look, 1.0, crash),
         Periodic("heal", healer.run_once, settings.refresh_seconds, crash),
         Periodic("progress", look_after.report, 0.5, crash),
+        Periodic("topic", guard.look, _TOPIC_SECONDS, crash),
         Periodic("watch", watch.run_once, 1.0, crash),
         Periodic("notice-failure", notice_failure, 0.5, crash),
     ]

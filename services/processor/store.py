@@ -104,7 +104,9 @@ class Store:
 
         def attempt() -> dict[int, ledger.Claim]:
             connection = self.connection()
-            ledger.refuse_foreign_topic(connection, self._stream)
+            foreign = ledger.foreign_topic(connection, self._stream)
+            if foreign:
+                raise Crash(foreign)
             reason = halts.halted(connection, self._stream)
             if reason:
                 raise Crash(f"the stream is halted: {reason}")

@@ -10,8 +10,8 @@ from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
 from services.contracts.errors import Crash
+from services.processor.ledger import outside_log
 
-_ADOPT = "an operator must adopt it: spendstream adopt"
 Claim = Callable[[set[int]], Awaitable[Mapping[int, int]]]
 
 
@@ -43,15 +43,10 @@ class LedgerConsumer(Consumer):
         partitions = [TopicPartition(tp.topic, tp.partition) for tp in offsets]
         begins = await self._thread.call_thread(consumer.beginning_offsets, partitions)
         ends = await self._thread.call_thread(consumer.end_offsets, partitions)
-        for tp, offset in offsets.items():
-            key = TopicPartition(tp.topic, tp.partition)
-            if offset < begins[key]:
-                raise Crash(
-                    f"partition {tp.partition} begins at {begins[key]}, the ledger is at {offset}: "
-                    f"{begins[key] - offset} messages were deleted before they were counted; {_ADOPT}"
-                )
-            if offset > ends[key]:
-                raise Crash(f"partition {tp.partition} ends at {ends[key]}, the ledger is at {offset}; {_ADOPT}")
+        bounds = {at.partition: (begins[at], ends[at]) for at in partitions}
+        reason = outside_log({tp.partition: offset for tp, offset in offsets.items()}, bounds)
+        if reason:
+            raise Crash(reason)
 
 
 class LedgerTransport(Transport):

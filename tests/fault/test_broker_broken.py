@@ -7,8 +7,10 @@ import time
 from dataclasses import replace
 
 import psycopg
+from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient
 
+from services.cli.main import main
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.runtime.children import kill
 from services.runtime.topics import ensure_topics
@@ -67,6 +69,29 @@ def test_the_topic_is_read_again_from_its_beginning(system: System) -> None:
         connection.execute("UPDATE ledger SET next_offset = 0")
     with system.watched(), system.kept(processor):
         wait_until(lambda: _duplicates(system) == system.books.calls, "all is read again", 60)
+        system.assert_exact(all_read=False)
+
+
+def test_the_topic_is_deleted_and_made_again_under_a_running_processor(system: System) -> None:
+    topic, bootstrap = system.topics.usage_events.name, system.backends.kafka_bootstrap
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    processor = system.processor()
+    with system.watched(), system.kept(processor) as keeper:
+        system.send(system.messages(10_000))
+        system.assert_exact()
+        admin.delete_topics([topic])[topic].result(30)
+        wait_until(lambda: topic not in admin.list_topics(timeout=5).topics, "deleted")
+        ensure_topics(bootstrap, [system.topics.usage_events])
+        system.send(system.messages(20_000))
+        wait_until(lambda: "spendstream adopt" in processor.readiness()[1], "it waits and says what to do", 60)
+        assert keeper.restarts > 0
+        assert system.counted() < system.books.calls
+        environment = {
+            "SPENDSTREAM_DATABASE_DSN": system.dsn, "SPENDSTREAM_KAFKA_BOOTSTRAP": bootstrap,
+            "SPENDSTREAM_USAGE_TOPIC": topic,
+        }  # fmt: skip
+        adopted = CliRunner().invoke(main, ["adopt", "--yes"], env=environment)
+        assert adopted.exit_code == 0, adopted.output
         system.assert_exact(all_read=False)
 
 

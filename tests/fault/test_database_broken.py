@@ -25,7 +25,7 @@ from tests.fault.conftest import Breakable
 from tests.fault.system import System
 from tests.integration.processor.running import wait_until
 
-_AWAY_SECONDS = 15
+_AWAY_SECONDS = 60
 
 
 def test_killed_in_the_middle_of_a_copy_and_away_for_a_while(

@@ -10,11 +10,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
+from confluent_kafka.admin import AdminClient
 
+from services.contracts.topics import USAGE_EVENTS
+from services.runtime.topics import ensure_topics
 from tests.e2e.system.conftest import ROOT, System
-from tests.integration.processor.running import wait_settled
+from tests.integration.processor.running import wait_settled, wait_until
 
 TRACE = "data/azure_llm_inference_2023_conv.csv"
 CALLS, PROMPT, COMPLETION = 19_366, 22_361_870, 4_088_665
@@ -123,3 +127,33 @@ def test_stopped_and_started_again_it_shows_the_same(system: System) -> None:
         after = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
     assert after == before
     assert before
+
+
+def spendstream(system: System, *command: str) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "services.cli.main", *command]
+    return subprocess.run(run, cwd=ROOT, env=system.environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_topic_made_again_is_waited_with_until_it_is_adopted(system: System) -> None:
+    bootstrap = system.running.kafka_bootstrap
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.delete_topics([USAGE_EVENTS.name])[USAGE_EVENTS.name].result(30)
+    wait_until(lambda: USAGE_EVENTS.name not in admin.list_topics(timeout=5).topics, "deleted")
+    ensure_topics(bootstrap, [USAGE_EVENTS])
+    log = system.home / "logs" / "processor.log"
+    wait_until(lambda: "an operator must adopt it: spendstream adopt" in log.read_text(), "it says what to do", 60)
+    event = {
+        "event_id": "after-adopting", "occurred_at": datetime.now(UTC).isoformat(), "tenant_id": "adopted",
+        "provider": "openai", "model": "gpt-4o", "prompt_tokens": 1_000_000,
+    }  # fmt: skip
+    key = {"authorization": f"Bearer {system.running.admin_key}"}
+    sent = httpx.post(f"{system.running.urls['gateway']}/v1/events", json=event, headers=key)
+    assert sent.json()["accepted"] == 1, sent.text
+    assert spendstream(system, "adopt").returncode == 1, "it waits for --yes"
+    assert spendstream(system, "adopt", "--yes").returncode == 0
+    with system.client() as client:
+        costs = {"filter[tenant_id]": "adopted"}
+        wait_until(lambda: client.get("/api/v1/costs", params=costs).status_code == 200, "it goes on", 60)
+        totals = client.get("/api/v1/costs", params=costs).json()["totals"]
+    assert Decimal(totals["cost_usd"]) == Decimal("2.5")
+    assert system.process is not None and system.process.poll() is None, "`up` never went down"

@@ -48,9 +48,9 @@ async def stub(slow: Gateway) -> AsyncIterator[Any]:
 
 async def test_a_key_that_sends_too_often_is_told_when_to_come_again_and_others_go_on(
     http: httpx.AsyncClient,
-    stub: Any,
+    stub: Any,  # noqa: ANN401
     make_key: MakeKey,
-    usage_topic: UsageTopic,  # noqa: ANN401
+    usage_topic: UsageTopic,
 ) -> None:
     key, other = await make_key("ingest", "acme"), await make_key("ingest", "bigco")
     for number in range(2):
@@ -90,9 +90,9 @@ async def test_a_stream_that_is_too_fast_is_slowed_down(stub: Any, make_key: Mak
 
 async def test_an_address_that_tries_many_unknown_keys_is_held_up_but_not_a_key_that_works(
     http: httpx.AsyncClient,
-    stub: Any,
+    stub: Any,  # noqa: ANN401
     make_key: MakeKey,
-    keys: KeyStore,  # noqa: ANN401
+    keys: KeyStore,
 ) -> None:
     good = await make_key("ingest", "acme")
     assert (await send(http, good, an_event())).status_code == 200

@@ -200,12 +200,11 @@ def test_a_recreated_topic_is_refused_until_it_is_adopted(
     draw.shuffle(values)
     produce(backends.kafka_bootstrap, topic, values)
     processor.start()
-    assert processor.wait_ended() == 70
-    assert processor.said("spendstream adopt")
-    assert len(operator.run("adopt", code=1)["partitions"]) == 4
-    assert operator.run("adopt", "--yes")["adopted"]
-    processor.start()
     try:
+        wait_until(lambda: "spendstream adopt" in processor.readiness()[1], "it waits and says what to do")
+        assert processor.readiness()[0] == 503
+        assert len(operator.run("adopt", code=1)["partitions"]) == 4
+        assert operator.run("adopt", "--yes")["adopted"]
         wait_until(lambda: one(database, "SELECT count(*) FROM usage_event") == already + producer.calls, "all counted")
     finally:
         assert processor.stop() == 0
@@ -234,12 +233,11 @@ def test_messages_deleted_before_they_were_counted_are_said_and_given_up_only_by
     _cut(backends, topic)
     produce(backends.kafka_bootstrap, topic, serialized(kept.batches(100, size=10)))
     processor.start()
-    assert processor.wait_ended() == 70
-    assert processor.said("were deleted before they were counted")
-    adopted = operator.run("adopt", "--yes")
-    assert adopted["adopted"]
-    processor.start()
     try:
+        wait_until(lambda: "were deleted before they were counted" in processor.readiness()[1], "it waits and says why")
+        assert one(database, "SELECT count(*) FROM tenant WHERE tenant_id = 'kept'") == 0
+        adopted = operator.run("adopt", "--yes")
+        assert adopted["adopted"]
         query = "SELECT count(*) FROM usage_event JOIN tenant USING (tenant_no) WHERE tenant_id = 'kept'"
         wait_until(lambda: one(database, query) == 100, "the rest counts")
     finally:
