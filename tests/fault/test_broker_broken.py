@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
@@ -16,6 +17,7 @@ from services.runtime.children import kill
 from services.runtime.topics import ensure_topics
 from tests.fault.conftest import Breakable
 from tests.fault.system import System
+from tests.fault.test_gateway_killed import Client, Gateway
 from tests.integration.processor.running import wait_until
 from tests.ledger import books
 
@@ -34,6 +36,28 @@ def test_the_broker_is_killed_and_started_again(system: System, breakable: Break
         sending = threading.Thread(target=system.send, args=(system.messages(10_000),))
         sending.start()
         sending.join()
+        system.assert_exact(120)
+
+
+def test_what_the_gateway_accepted_counts_though_the_broker_died_under_it(system: System, breakable: Breakable) -> None:
+    kafka = breakable.parts.kafka
+    assert kafka is not None and kafka.process is not None
+    batches = list(system.books.batches(16_000, size=100))
+    gateway = Gateway(system)
+    client = Client(gateway.grpc_port)
+    with system.watched(), system.kept(system.processor()), ThreadPoolExecutor(8) as senders:
+        sent = [senders.submit(client.send, batch) for batch in batches]
+        try:
+            wait_until(lambda: client.accepted > 0.3 * system.books.calls, "it accepts", 60)
+            kill(kafka.process)
+            wait_until(lambda: client.resent > 0, "without a broker nothing is accepted", 60)
+            kafka.relaunch()
+            kafka.wait_ready()
+            for each in sent:
+                each.result(90)
+        finally:
+            gateway.kill()
+        assert client.accepted == system.books.calls
         system.assert_exact(120)
 
 

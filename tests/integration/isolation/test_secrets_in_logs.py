@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from services.runtime.embedded.backends import Backends
 from tests.backends import FreshTopics, fresh_topics
 from tests.integration.alerting.receiver import Answer, receiver
 from tests.integration.alerting.watched import add_rule, add_spike
-from tests.integration.processor.running import free_port
+from tests.integration.processor.running import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 ADMIN_KEY = "sps_secretadminkey_0123456789"
@@ -174,22 +174,26 @@ def test_no_log_of_any_service_has_a_secret(around: Surroundings, tmp_path: Path
     assert_none(tmp_path, secrets)
 
 
-@pytest.mark.parametrize("module", ["gateway", "query", "alerting", "processor"])
-def test_a_service_that_cannot_start_says_why_without_its_secrets(
-    around: Surroundings, tmp_path: Path, module: str
-) -> None:
+def test_services_that_cannot_start_say_why_without_their_secrets(around: Surroundings, tmp_path: Path) -> None:
     unreachable = f"postgresql://someone:{DATABASE_PASSWORD}@127.0.0.1:1/nowhere"
     settings = around.settings(
         DATABASE_DSN=unreachable, KAFKA_BOOTSTRAP="127.0.0.1:1", SLACK_WEBHOOK=f"http://127.0.0.1:1{WEBHOOK_PATH}",
         KAFKA_SECURITY_PROTOCOL="PLAINTEXT", GATEWAY_PORT=str(free_port()), GRPC_PORT="0",
         QUERY_PORT=str(free_port()), ALERTING_PORT="0", PROCESSOR_PORT=str(free_port()),
     )  # fmt: skip
-    with process(f"services.{module}.main", settings, tmp_path / f"{module}.log"):
-        time.sleep(4)
     wrong = settings | {"SPENDSTREAM_KAFKA_SASL_PASSWORD": DATABASE_PASSWORD, "SPENDSTREAM_KAFKA_SASL_USERNAME": "u"}
     wrong |= {"SPENDSTREAM_LOG_LEVEL": ADMIN_KEY, "SPENDSTREAM_GATEWAY_PORT": ADMIN_KEY, "SPENDSTREAM_QUERY_PORT": "x"}
-    with process(f"services.{module}.main", wrong, tmp_path / f"{module}.wrong.log"):
+    logs, started = [], []
+    # All at once: each takes its time to start, and then to notice.
+    with ExitStack() as running:
+        for module in ("gateway", "query", "alerting", "processor"):
+            for name, its_settings in ((module, settings), (f"{module}.wrong", wrong)):
+                logs.append(tmp_path / f"{name}.log")
+                started.append(running.enter_context(process(f"services.{module}.main", its_settings, logs[-1])))
+        wait_until(lambda: all(log.stat().st_size for log in logs), "all have said something", 60)
         time.sleep(2)
+        for each in started:
+            each.terminate()
     assert_none(tmp_path, {SESSION_SECRET, SIGNING_SECRET, WEBHOOK_PATH, MAIL_PASSWORD, DATABASE_PASSWORD})
 
 
