@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.embedded.backends import Backends, EmbeddedBackends
+from services.runtime.embedded.postgres import EmbeddedPostgres
 from tests.backends import fresh_database, fresh_topics, temporary_home
 from tests.fault.system import System
 
@@ -34,19 +35,32 @@ def _asked_for(config: pytest.Config) -> bool:
 
 
 class Breakable:
-    """A broker and a database of this session's own: `parts` has the processes."""
+    """A broker and a database of this session's own: `parts` has the processes.
+
+    With SPENDSTREAM_TEST_DATABASE_DSN the database is the one it names, TimescaleDB for example. What kills a database
+    is then skipped: that one isn't ours.
+    """
 
     def __init__(self, parts: EmbeddedBackends, backends: Backends) -> None:
         self.parts = parts
         self.backends = backends
 
+    @property
+    def postgres(self) -> EmbeddedPostgres:
+        """The database's process; skips where it isn't ours."""
+        if self.parts.postgres is None:
+            pytest.skip("the database that SPENDSTREAM_TEST_DATABASE_DSN names isn't ours to break")
+        return self.parts.postgres
+
 
 @pytest.fixture(scope="session")
 def breakable() -> Iterator[Breakable]:
+    dsn = os.environ.get("SPENDSTREAM_TEST_DATABASE_DSN", "")
     with temporary_home() as home:
-        parts = EmbeddedBackends(home)
+        parts = EmbeddedBackends(home, postgres=not dsn)
         try:
-            yield Breakable(parts, parts.start())
+            started = parts.start()
+            yield Breakable(parts, Backends(started.kafka_bootstrap, dsn or started.database_dsn))
         finally:
             parts.stop()
 

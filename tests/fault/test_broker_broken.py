@@ -63,16 +63,17 @@ def test_what_the_gateway_accepted_counts_though_the_broker_died_under_it(system
 
 def test_the_consumer_group_is_deleted(system: System) -> None:
     processor = system.processor()
-    processor.start()
-    system.send(system.messages(10_000))
-    system.wait_counted(5_000)
-    processor.stop()
-    admin = AdminClient({"bootstrap.servers": system.backends.kafka_bootstrap})
-    group = system.topics.prefix + "group"
-    _delete_group(admin, group)
-    system.send(system.messages(10_000))
-    processor.start()
-    system.assert_exact()
+    with system.watched():
+        processor.start()
+        system.send(system.messages(10_000))
+        system.wait_counted(5_000)
+        processor.stop()
+        admin = AdminClient({"bootstrap.servers": system.backends.kafka_bootstrap})
+        group = system.topics.prefix + "group"
+        _delete_group(admin, group)
+        system.send(system.messages(10_000))
+        processor.start()
+        system.assert_exact()
     assert processor.stop() == 0
 
 
@@ -131,7 +132,7 @@ def test_without_the_dead_letter_topic_nothing_is_committed_and_nothing_lost(sys
     bad = books(1).event("acme")
     bad.model = ""
     system.send([usage_pb2.UsageBatch(events=[bad]).SerializeToString()])
-    with system.kept(processor):
+    with system.watched(), system.kept(processor):
         wait_until(lambda: processor.said("dead letters were not taken"), "it says so", 90)
         system.send(system.messages(5_000))
         assert system.counted() == 0

@@ -31,23 +31,25 @@ _AWAY_SECONDS = 60
 def test_killed_in_the_middle_of_a_copy_and_away_for_a_while(
     system: System, breakable: Breakable, tmp_path: Path
 ) -> None:
+    assert breakable.postgres
     marker = tmp_path / "copying"
     processor = system.processor(FAULT_FILE=str(marker))
     system.send(system.messages(30_000))
-    processor.start(FAULT="in_copy:5:PAUSE")
-    wait_until(marker.exists, "a copy is half sent", 60)
-    _kill_database(breakable)
-    marker.unlink()
-    time.sleep(_AWAY_SECONDS)
-    assert processor.running(), "it waits and tries again"
-    assert processor.said("trying again")
-    _start_database(breakable)
     with system.watched():
+        processor.start(FAULT="in_copy:5:PAUSE")
+        wait_until(marker.exists, "a copy is half sent", 60)
+        _kill_database(breakable)
+        marker.unlink()
+        time.sleep(_AWAY_SECONDS)
+        assert processor.running(), "it waits and tries again"
+        assert processor.said("trying again")
+        _start_database(breakable)
         system.assert_exact()
     assert processor.stop() == 0
 
 
 def test_killed_at_random_while_everything_is_sent_twice(system: System, breakable: Breakable) -> None:
+    assert breakable.postgres
     messages = system.messages(40_000)
     with system.watched(), system.kept(system.processor()):
         for key in (b"once", b"again"):
@@ -58,22 +60,25 @@ def test_killed_at_random_while_everything_is_sent_twice(system: System, breakab
         system.assert_exact()
 
 
-def test_restored_from_an_older_dump(system: System, tmp_path: Path) -> None:
+def test_restored_from_an_older_dump(system: System, breakable: Breakable, tmp_path: Path) -> None:
+    assert breakable.postgres
     processor = system.processor()
-    processor.start()
-    system.send(system.messages(15_000))
-    system.wait_counted(7_000)
-    dump = tmp_path / "older.dump"
-    _run("pg_dump", "--format=custom", f"--file={dump}", system.dsn)
-    older = system.counted()
-    system.send(system.messages(15_000))
-    system.wait_counted(system.books.calls)
-    processor.stop()
+    with system.watched():
+        processor.start()
+        system.send(system.messages(15_000))
+        system.wait_counted(7_000)
+        dump = tmp_path / "older.dump"
+        _run("pg_dump", "--format=custom", f"--file={dump}", system.dsn)
+        older = system.counted()
+        system.send(system.messages(15_000))
+        system.wait_counted(system.books.calls)
+        processor.stop()
     _recreate(system, migrated=False)
     _run("pg_restore", "--no-owner", f"--dbname={system.dsn}", str(dump))
     assert system.counted() <= older, "what came after the dump is gone"
-    processor.start()
-    system.assert_exact()
+    with system.watched():
+        processor.start()
+        system.assert_exact()
     assert processor.stop() == 0
 
 
@@ -83,12 +88,13 @@ def test_a_full_disk_is_waited_for(system: System, breakable: Breakable) -> None
         try:
             processor = system.processor()
             system.send(system.messages(60_000))
-            processor.start()
-            wait_until(lambda: processor.said("No space left on device"), "the disk is full", 60)
-            assert processor.running()
-            assert system.counted() < system.books.calls
-            disk.enlarge()
-            system.assert_exact()
+            with system.watched():
+                processor.start()
+                wait_until(lambda: processor.said("No space left on device"), "the disk is full", 60)
+                assert processor.running()
+                assert system.counted() < system.books.calls
+                disk.enlarge()
+                system.assert_exact()
             assert processor.stop() == 0
         finally:
             system.stop()
@@ -96,14 +102,13 @@ def test_a_full_disk_is_waited_for(system: System, breakable: Breakable) -> None
 
 
 def _kill_database(breakable: Breakable) -> None:
-    postgres = breakable.parts.postgres
-    assert postgres is not None and postgres.process is not None
+    postgres = breakable.postgres
+    assert postgres.process is not None
     kill(postgres.process)
 
 
 def _start_database(breakable: Breakable) -> None:
-    postgres = breakable.parts.postgres
-    assert postgres is not None
+    postgres = breakable.postgres
     for _ in range(20):  # until the kernel has let go of what the killed one held
         postgres.relaunch()
         try:
@@ -150,8 +155,7 @@ class SmallDisk:
 @contextmanager
 def _small_disk(breakable: Breakable, megabytes: int) -> Iterator[SmallDisk]:
     """Needs the right to mount."""
-    user, postgres = database_user(), breakable.parts.postgres
-    assert postgres is not None
+    user, postgres = database_user(), breakable.postgres
     if os.geteuid() != 0 or user is None:
         pytest.skip("a small file system is made by mounting one, which needs root")
     folder = Path("/var/lib/spendstream/small-disk")

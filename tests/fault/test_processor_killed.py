@@ -33,11 +33,12 @@ def test_killed_ten_times_at_random_moments(system: System) -> None:
 def test_killed_before_in_and_after_copy_and_after_commit(system: System) -> None:
     processor = system.processor()
     system.send(system.messages(20_000))
-    for point in POINTS:
-        processor.start(FAULT=f"{point}:{system.draw.randrange(2, 5)}:KILL")
-        assert processor.wait_ended() == -signal.SIGKILL, point
-    with system.watched(), system.kept(processor):
-        system.assert_exact()
+    with system.watched():
+        for point in POINTS:
+            processor.start(FAULT=f"{point}:{system.draw.randrange(2, 5)}:KILL")
+            assert processor.wait_ended() == -signal.SIGKILL, point
+        with system.kept(processor):
+            system.assert_exact()
 
 
 @pytest.mark.in_test_run

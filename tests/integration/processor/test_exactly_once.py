@@ -21,12 +21,14 @@ SEED = 20_261_122
 def test_killed_three_times_at_random_the_totals_are_exact(backends: Backends, tmp_path: Path) -> None:
     producer, draw = books(SEED), random.Random(SEED)
     with fresh_database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
-        processor = Processor(backends.kafka_bootstrap, dsn, topics, tmp_path / "processor.log")
-        produce(backends.kafka_bootstrap, topics.usage_events.name, serialized(producer.batches(120_000, size=100)))
+        # Small flushes, so that each kill meets one under way.
+        settings = {"FLUSH_MESSAGES_MAX": "10"}
+        processor = Processor(backends.kafka_bootstrap, dsn, topics, tmp_path / "processor.log", settings=settings)
+        produce(backends.kafka_bootstrap, topics.usage_events.name, serialized(producer.batches(40_000, size=100)))
         processor.start()
         try:
             for _ in range(3):
-                processor.wait_read(processor.read() + draw.randrange(5_000, 20_000))
+                processor.wait_read(processor.read() + draw.randrange(2_000, 8_000))
                 time.sleep(draw.random() / 5)
                 processor.kill()
                 assert processor.read() < producer.calls, "the kill came too late to mean anything"
