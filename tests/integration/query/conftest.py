@@ -68,12 +68,13 @@ def _routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
 
 
 @asynccontextmanager
-async def running_service(dsn: str) -> AsyncIterator[Service]:
+async def running_service(dsn: str, **more: Any) -> AsyncIterator[Service]:  # noqa: ANN401
     settings = QuerySettings(
         database_dsn=SecretStr(dsn),
         admin_key=SecretStr(ADMIN_KEY),
         session_secret=SecretStr(SECRET),
         address_key=SecretStr(make_sealing_key()),
+        **more,
     )
     app = build_app(build_parts(settings))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
