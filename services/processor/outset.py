@@ -19,7 +19,7 @@ from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity
 
 log = structlog.get_logger()
 _LOOK_SECONDS = 1.0
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 10.0
 
 # Partition → (first offset, end).
 Bounds = Mapping[int, tuple[int, int]]

@@ -192,8 +192,11 @@ def test_services_that_cannot_start_say_why_without_their_secrets(around: Surrou
                 started.append(running.enter_context(process(f"services.{module}.main", its_settings, logs[-1])))
         wait_until(lambda: all(log.stat().st_size for log in logs), "all have said something", 60)
         time.sleep(2)
-        for each in started:
+        for each in started:  # what they would still say while they wait for a broker is not worth the time
             each.terminate()
+        time.sleep(1)
+        for each in started:
+            each.kill()
     assert_none(tmp_path, {SESSION_SECRET, SIGNING_SECRET, WEBHOOK_PATH, MAIL_PASSWORD, DATABASE_PASSWORD})
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,16 +18,6 @@ from services.runtime.embedded.home import HomeError
 from services.runtime.topics import ensure_topics
 from tests.backends import temporary_home
 from tests.processes import has_ended
-
-_RUN_UNTIL_KILLED = """
-import sys, time
-from pathlib import Path
-from services.runtime.embedded.backends import EmbeddedBackends
-backends = EmbeddedBackends(Path(sys.argv[1]))
-backends.start()
-print(*(process.pid for process in backends.processes.values()), flush=True)
-time.sleep(600)
-"""
 
 
 @pytest.fixture
@@ -62,54 +50,31 @@ def _read(running: Backends) -> tuple[list[bytes], list[bytes]]:
     return [bytes(value) for value in values if value is not None], [bytes(row[0]) for row in rows]
 
 
-def test_a_stop_leaves_no_process_and_a_restart_finds_the_data_at_the_same_ports(home: Path) -> None:
+def test_each_starts_again_after_being_killed_and_after_a_stop_finds_the_data_at_the_same_ports(home: Path) -> None:
     backends = EmbeddedBackends(home)
     first = backends.start()
+    _write(first, b"one")
+    with pytest.raises(HomeError, match="in use"):
+        EmbeddedBackends(home).start()
+    assert backends.kafka is not None
+    assert backends.postgres is not None
+    for process in list(backends.processes.values()):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    backends.kafka.relaunch()
+    backends.postgres.relaunch()
+    backends.postgres.wait_ready()
+    backends.kafka.wait_ready()
+    assert _read(first) == ([b"one"], [b"one"])
     processes = [psutil.Process(process.pid) for process in backends.processes.values()]
     everyone = processes + [child for process in processes for child in process.children(recursive=True)]
     assert len(processes) == 2
-    _write(first, b"before")
-    with pytest.raises(HomeError, match="in use"):
-        EmbeddedBackends(home).start()
     backends.stop()
     assert all((home / part).stat().st_mode & 0o077 == 0 for part in ("kafka", "postgres", "logs"))
     assert all(has_ended(process) for process in everyone)
     with EmbeddedBackends(home) as second:
         assert second == first
-        assert _read(second) == ([b"before"], [b"before"])
-
-
-def test_both_end_with_a_parent_that_is_killed_and_nothing_committed_is_lost(home: Path) -> None:
-    command = [sys.executable, "-c", _RUN_UNTIL_KILLED, str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        processes = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
-        parent.kill()
-    # At once, while they are still stopping: the start waits for them.
-    with EmbeddedBackends(home) as second:
-        assert len(processes) == 2
-        assert all(has_ended(process) for process in processes)
-        _write(second, b"after")
-        assert _read(second) == ([b"after"], [b"after"])
-
-
-def test_each_starts_again_after_being_killed(home: Path) -> None:
-    backends = EmbeddedBackends(home)
-    running = backends.start()
-    try:
-        _write(running, b"one")
-        assert backends.kafka is not None
-        assert backends.postgres is not None
-        for process in list(backends.processes.values()):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        backends.kafka.relaunch()
-        backends.postgres.relaunch()
-        backends.postgres.wait_ready()
-        backends.kafka.wait_ready()
-        assert _read(running) == ([b"one"], [b"one"])
-    finally:
-        backends.stop()
+        assert _read(second) == ([b"one"], [b"one"])
 
 
 def test_the_database_is_private_to_its_owner_and_no_superuser(home: Path) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from services.cli.running import FILE_NAME, Running, find_running
 from services.runtime.embedded.ports import any_free_port
 from tests.backends import temporary_home
-from tests.processes import has_ended, wait_until_ended
+from tests.processes import has_ended
 
 _READY_SECONDS_MAX = 60
 _PORTS = ("QUERY", "GATEWAY", "GRPC", "PROCESSOR", "ALERTING", "DEMO")
@@ -73,11 +74,16 @@ def test_nothing_is_left_when_it_is_killed_and_it_starts_again_on_the_same_data(
     process = _start(_settings(home))
     first = _wait_ready(process, home)
     children = _descendants(process)
+    with psycopg.connect(first.database_dsn, autocommit=True) as connection:
+        connection.execute("INSERT INTO tenant (tenant_id, name) VALUES ('kept', 'kept')")
     process.kill()
     process.communicate()
-    wait_until_ended(children, 20)
+    # At once, while broker and database are still stopping: the start waits for them.
     again = _start(_settings(home))
     second = _wait_ready(again, home)
+    assert all(has_ended(child) for child in children)
+    with psycopg.connect(second.database_dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM tenant WHERE tenant_id = 'kept'").fetchone() == (1,)
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=60)
     assert again.returncode == 0
