@@ -72,6 +72,24 @@ def test_an_event_sent_again_counts_once_whatever_partition_and_batch(
     ) == (201, 203)
 
 
+def test_the_same_id_of_two_tenants_counts_for_both_and_is_remembered_over_a_restart(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    mine = producer.event(producer.tenants[0])
+    theirs = usage_pb2.UsageEvent()
+    theirs.CopyFrom(mine)
+    theirs.tenant_id = producer.tenants[1]
+    batch = usage_pb2.UsageBatch(events=[mine, theirs, mine])
+    assert harness.apply(harness.message(batch, producer.now)) == Applied(counted=2, duplicate=1)
+    successor = harness.new_store()
+    successor.claim({0, 1})
+    again = harness.message(batch, producer.now + timedelta(days=1), partition=1)
+    assert harness.apply(again, store=successor) == Applied(duplicate=3)
+    successor.close()
+    assert set(harness.costs_by_level(producer.tenants).values()) == {2 * producer.cost_usd}
+
+
 def test_the_same_id_with_another_time_or_content_is_a_conflict_and_the_first_stays(
     harness: Harness, own: Callable[..., Books]
 ) -> None:
