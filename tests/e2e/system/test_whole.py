@@ -15,10 +15,12 @@ import psutil
 import psycopg
 from confluent_kafka.admin import AdminClient
 
+from services.cli.running import FILE_NAME
 from services.contracts.topics import USAGE_EVENTS
 from services.runtime.topics import ensure_topics
 from tests.e2e.system.conftest import ROOT, System
-from tests.integration.processor.running import wait_settled, wait_until
+from tests.integration.processor.running import free_port, wait_settled, wait_until
+from tests.processes import has_ended
 
 TRACE = "data/azure_llm_inference_2023_conv.csv"
 CALLS, PROMPT, COMPLETION = 19_366, 22_361_870, 4_088_665
@@ -119,9 +121,13 @@ def processes_of(home: Path) -> list[str]:
 def test_stopped_and_started_again_it_shows_the_same(system: System) -> None:
     with system.client() as client:
         before = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
-    assert processes_of(system.home), "they can be seen while they run"
+    assert f"{system.running.urls['query']}/sign-in?token=" in system.log.read_text()
+    assert system.running.urls["query"].endswith(":" + system.environment["SPENDSTREAM_QUERY_PORT"])
+    assert system.running.admin_key == system.environment["SPENDSTREAM_ADMIN_KEY"]
+    assert len(processes_of(system.home)) > 5, "they can be seen while they run"
     assert system.stop() == 0
     assert processes_of(system.home) == [], "no process is left"
+    assert not (system.home / FILE_NAME).exists()
     system.start()
     with system.client() as client:
         after = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
@@ -157,3 +163,20 @@ def test_a_topic_made_again_is_waited_with_until_it_is_adopted(system: System) -
         totals = client.get("/api/v1/costs", params=costs).json()["totals"]
     assert Decimal(totals["cost_usd"]) == Decimal("2.5")
     assert system.process is not None and system.process.poll() is None, "`up` never went down"
+
+
+def test_killed_it_leaves_no_process_behind_and_starts_again_on_the_same_data(system: System) -> None:
+    with system.client() as client:
+        before = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
+    assert system.process is not None
+    children = psutil.Process(system.process.pid).children(recursive=True)
+    system.process.kill()
+    system.process.wait()
+    # At once, while broker and database are still stopping: the start waits for them. On other ports, as those may
+    # still be held.
+    system.environment |= {f"SPENDSTREAM_{name}_PORT": str(free_port()) for name in ("QUERY", "GATEWAY", "GRPC")}
+    system.start()
+    assert len(children) > 5
+    assert all(has_ended(child) for child in children)
+    with system.client() as client:
+        assert client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"] == before
