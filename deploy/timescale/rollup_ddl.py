@@ -39,16 +39,14 @@ def _group(rollup: Rollup) -> str:
 
 
 def base_table(rollup: Rollup) -> str:
-    """The table the processor folds into; the view over it sums the partitions away."""
+    """The table the processor folds into: rows per flush, merged later; the view over it sums them up. No key."""
     columns = ["bucket timestamptz NOT NULL", "tenant_no integer NOT NULL", "kafka_partition smallint NOT NULL"]
     columns += _dimension_columns(rollup) + _measure_columns(rollup)
-    key = ", ".join(("bucket", "tenant_no", *rollup.dimensions, "kafka_partition"))
-    # Rows of open buckets are added to again and again; room in their pages keeps that out of the indexes.
-    return f"CREATE TABLE {rollup.base_table} ({', '.join(columns)}, PRIMARY KEY ({key})) WITH (fillfactor = 60)"
+    return f"CREATE TABLE {rollup.base_table} ({', '.join(columns)})"
 
 
 def base_view(rollup: Rollup) -> str:
-    """`{name}_{base level}`: one row per key, whichever partitions wrote it."""
+    """`{name}_{base level}`: one row per key, whichever flushes wrote it."""
     return (
         f"CREATE VIEW {rollup.view(rollup.base_level)} AS SELECT bucket, {_group(rollup)}, {_summed(rollup)} "
         f"FROM {rollup.base_table} GROUP BY bucket, {_group(rollup)}"
@@ -124,7 +122,11 @@ def refresh_plain(rollup: Rollup, level: Level) -> list[str]:
 
 def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
     """Everything one family needs, in order."""
-    statements = [base_table(rollup), f"CREATE INDEX ON {rollup.base_table} (tenant_no, bucket)"]
+    statements = [
+        base_table(rollup),
+        f"CREATE INDEX ON {rollup.base_table} (tenant_no, bucket)",
+        f"CREATE INDEX ON {rollup.base_table} (bucket, tenant_no)",
+    ]
     if timescale:
         statements.append(hypertable(rollup.base_table, "bucket", _CHUNK[rollup.base_level]))
     statements.append(base_view(rollup))

@@ -223,6 +223,15 @@ CREATE TABLE dirty_bucket (
     bucket timestamptz NOT NULL
 );
 
+-- Rows that flushes added to a base table of the rollups and that are not merged yet; append-only like the marks above. It
+-- is about size alone: readers sum whatever is there.
+CREATE TABLE unmerged_bucket (
+    mark_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rollup text NOT NULL,
+    bucket timestamptz NOT NULL,
+    row_count integer NOT NULL
+);
+
 -- Buckets that an audit found right, and what they looked like then; see services/audit.
 CREATE TABLE audit_checkpoint (
     scope text NOT NULL CHECK (scope IN ('hour', 'day', 'run')),

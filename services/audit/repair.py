@@ -22,6 +22,8 @@ from services.contracts.rollups import LATENCY, LEVEL_SECONDS, ROLLUPS, UNITS, L
 
 # The same lock as the refresher's: no bucket closes, and no flush adds to one, while it is held alone.
 CLOSING_LOCK: Final = 720_302
+# The same lock as the merger's: a row it puts in the place of others must not be missed.
+MERGING_LOCK: Final = 720_305
 # A piece holds up the stream while it is built.
 _EVENTS_PER_PIECE: Final = 100_000
 _ATTEMPTS_MAX: Final = 5
@@ -113,6 +115,7 @@ def _repair_base(
         connection.execute("SELECT FROM ledger ORDER BY cluster_id, topic_id, kafka_partition FOR UPDATE")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (CLOSING_LOCK,))
         connection.execute("LOCK TABLE dirty_bucket IN EXCLUSIVE MODE")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MERGING_LOCK,))
         for delete, insert in (_base(rollup) for rollup in ROLLUPS):
             before += connection.execute(delete.encode(), values).rowcount
             after += connection.execute(insert.encode(), values).rowcount

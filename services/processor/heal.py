@@ -21,8 +21,7 @@ from services.contracts.dimensions import SUM_ROLLUPS
 from services.contracts.rollups import LEVEL_SECONDS, Rollup
 from services.processor.price import price_table_rows
 
-# Heals have rollup rows of their own, so that they and the flushes of the same moment never wait for each other; the
-# views sum them away like any partition's.
+# Heals have rollup rows of their own, told from those of the partitions; the views sum them away like any partition's.
 HEAL_PARTITION: Final = -1
 _CHANGED: Final = (
     "unpriced_events", "adjustment_pico_usd", "wasted_pico_usd", "response_cache_saved_pico_usd",

@@ -16,8 +16,7 @@ from services.contracts.dimensions import SUM_ROLLUPS
 from services.processor import metrics
 from services.processor.copying import copy_statement, rollup_columns, to_copy
 from services.processor.heal import ADJUSTMENT_COLUMNS, HEALED_ROLLUPS, HEALED_RUN_COLUMNS, Healing, heal
-from services.processor.marks import mark_dirty
-from services.processor.statements import upsert_rollup
+from services.processor.marks import mark_dirty, mark_unmerged, row_counts
 
 log = structlog.get_logger()
 # One healer in the whole system; who holds this session lock is it.
@@ -69,15 +68,9 @@ _TYPES = {
 }
 _HEALED = "DELETE FROM unpriced_event WHERE ctid = ANY(%s::tid[])"
 _LOOKED_AT = "UPDATE unpriced_event SET price_book_version = %s WHERE ctid = ANY(%s::tid[])"
-_STAGES = (
-    *(
-        f"CREATE TEMP TABLE stage_{r.base_table} (LIKE {r.base_table} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-        for r in HEALED_ROLLUPS
-    ),
-    (
-        "CREATE TEMP TABLE stage_healed_run (tenant_no integer, run_id text, kafka_partition smallint, "
-        "unpriced_events bigint, adjustment_pico_usd bigint) ON COMMIT DELETE ROWS"
-    ),
+_STAGE = (
+    "CREATE TEMP TABLE stage_healed_run (tenant_no integer, run_id text, kafka_partition smallint, "
+    "unpriced_events bigint, adjustment_pico_usd bigint) ON COMMIT DELETE ROWS"
 )
 # Only where the run is still there; sorted like the flushes, which add to the same rows.
 _ADD_TO_RUNS = (
@@ -88,7 +81,6 @@ _ADD_TO_RUNS = (
     "unpriced_events = run_base.unpriced_events + EXCLUDED.unpriced_events, "
     "adjustment_pico_usd = run_base.adjustment_pico_usd + EXCLUDED.adjustment_pico_usd"
 )
-_UPSERTS = {rollup.base_table: upsert_rollup(rollup) for rollup in HEALED_ROLLUPS}
 _COMPLETE = ("usage_event", *(rollup.view(rollup.base_level) for rollup in SUM_ROLLUPS))
 
 
@@ -129,8 +121,7 @@ class Healer:
             connection = psycopg.connect(
                 self._dsn, autocommit=True, options="-c timezone=UTC", application_name="healer"
             )
-            for stage in _STAGES:
-                connection.execute(stage)
+            connection.execute(_STAGE)
             self._connection = connection
         return self._connection
 
@@ -187,8 +178,8 @@ def _heal_rows(connection: psycopg.Connection, rows: pa.Table, book: PriceBook) 
 def _write(connection: psycopg.Connection, healing: Healing) -> None:
     _copy(connection, "cost_adjustment", ADJUSTMENT_COLUMNS, healing.adjustments)
     for rollup in HEALED_ROLLUPS:
-        _copy(connection, f"stage_{rollup.base_table}", rollup_columns(rollup), healing.rollups[rollup.base_table])
-        connection.execute(_UPSERTS[rollup.base_table])
+        _copy(connection, rollup.base_table, rollup_columns(rollup), healing.rollups[rollup.base_table])
+    mark_unmerged(connection, row_counts(healing.rollups))
     if len(healing.runs):
         _copy(connection, "stage_healed_run", HEALED_RUN_COLUMNS, healing.runs)
         connection.execute(_ADD_TO_RUNS)

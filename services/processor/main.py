@@ -20,6 +20,7 @@ from services.processor.heal_store import Healer
 from services.processor.ledger import Stream
 from services.processor.log_probe import LogProbe
 from services.processor.look_after import LookAfter
+from services.processor.merger import Merger
 from services.processor.outset import Broker, TopicGuard, wait_until_fit
 from services.processor.periodic import Periodic
 from services.processor.progress import Progress
@@ -103,6 +104,7 @@ async def _process(
     progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
+    merger = Merger(settings.database_dsn)
     healer = Healer(settings.database_dsn, book_file.book)
     retention = RetentionJob(settings.database_dsn, settings.retention())
     app = build_app(settings, worker, crash)
@@ -114,6 +116,7 @@ async def _process(
 
     periodic = [
         Periodic("refresh", lambda: refresher.run_once(datetime.now(UTC)), settings.refresh_seconds, crash),
+        Periodic("merge", merger.run_once, settings.merge_seconds, crash),
         Periodic("retention", lambda: retention.run_once(datetime.now(UTC)), _RETENTION_SECONDS, crash),
         Periodic("price-book", book_file.look, 1.0, crash),
         Periodic("heal", healer.run_once, settings.refresh_seconds, crash),

@@ -1,15 +1,21 @@
-"""Marks closed buckets that were written into, so that the refresher builds the levels above them again."""
+"""Marks what a transaction wrote into: closed buckets, so that the refresher builds the levels above them again; rows of
+the rollups' base tables, so that the merger finds them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.contracts.errors import Crash
-from services.processor.statements import CLOSED_THROUGH, HOLD_BUCKETS_OPEN, MARK_DIRTY
+from services.processor.statements import CLOSED_THROUGH, HOLD_BUCKETS_OPEN, MARK_DIRTY, MARK_UNMERGED
 
 _BUCKET_US = 900_000_000
+# (base table, bucket) → rows.
+RowCounts = Mapping[tuple[str, datetime], int]
 
 
 def mark_dirty(connection: psycopg.Connection, minutes: Iterable[int]) -> None:
@@ -24,3 +30,20 @@ def mark_dirty(connection: psycopg.Connection, minutes: Iterable[int]) -> None:
     buckets = sorted({minute // _BUCKET_US * _BUCKET_US for minute in minutes if minute < closed_us})
     if buckets:
         connection.execute(MARK_DIRTY, ([bucket / 1e6 for bucket in buckets],))
+
+
+def row_counts(folded: Mapping[str, pa.Table]) -> RowCounts:
+    """How many rows of each bucket these are, by base table."""
+    return {
+        (table, each["values"]): each["counts"]
+        for table, rows in folded.items()
+        for each in pc.value_counts(rows.column("bucket").combine_chunks()).to_pylist()
+    }
+
+
+def mark_unmerged(connection: psycopg.Connection, counts: RowCounts) -> None:
+    """Writes down that a transaction added these rows."""
+    if counts:
+        tables, buckets = zip(*counts, strict=True)
+        moments = [bucket.timestamp() for bucket in buckets]
+        connection.execute(MARK_UNMERGED, (list(tables), moments, list(counts.values())))

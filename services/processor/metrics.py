@@ -24,6 +24,7 @@ PROGRESS_AT = Gauge(
 )
 HALTED = Gauge("spendstream_processor_halted", "1 while the stream is stopped because nearly all was bad.")
 REFRESHED = Counter("spendstream_processor_refreshed_buckets_total", "Rollup buckets rebuilt.", ["level"])
+MERGED = Counter("spendstream_processor_merged_rows_total", "Rows of rollups put together with others.", ["table"])
 SPIKES = Counter("spendstream_processor_spikes_total", "Spikes seen.", ["rule"])
 HEALED = Counter("spendstream_processor_healed_events_total", "Unpriced events that were given a price later.")
 BOOK_REFUSED = Gauge("spendstream_processor_price_book_refused", "1 while the file's price book is refused as wrong.")

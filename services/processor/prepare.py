@@ -25,6 +25,7 @@ from services.processor.copying import (
 from services.processor.decode import decode
 from services.processor.fold import fold, runs
 from services.processor.identify import identify
+from services.processor.marks import RowCounts, row_counts
 from services.processor.price import price
 from services.processor.spikes import SeriesHour, touched_series
 
@@ -39,6 +40,7 @@ class Flush:
     identities: CopyData = ()
     events: CopyData = ()
     rollups: dict[str, CopyData] = field(default_factory=dict)
+    rollup_rows: RowCounts = field(default_factory=dict)
     runs: CopyData = ()
     # What the book had no price for, in line to be healed.
     unpriced: CopyData = ()
@@ -89,6 +91,7 @@ def encode(decoded: Decoded) -> Flush:
         rollups={
             r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])
         },
+        rollup_rows=row_counts(folded),
         runs=to_copy(touched_runs, RUN_COLUMNS) if len(touched_runs) else (),
         unpriced=to_copy(unpriced, UNPRICED_COLUMNS) if len(unpriced) else (),
         minutes=tuple(minutes.tolist()),

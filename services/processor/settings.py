@@ -31,6 +31,8 @@ class ProcessorSettings(KafkaSecuritySettings):
     flush_messages_max: int = 72
     flush_linger_seconds: float = 0.05
     refresh_seconds: float = 2.0
+    # How often rows of the rollups that flushes added are looked at to be merged.
+    merge_seconds: float = 2.0
     # Buckets close this long after they end, so that the usual stragglers need no refresh.
     close_after_seconds: int = 120
     session_timeout_seconds: float = 10.0

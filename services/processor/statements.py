@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from services.contracts.rollups import ROLLUPS, Rollup
-
 # Held shared by every flush, exclusively by the refresher while it closes buckets: none can close under a flush.
 CLOSING_LOCK = 720_302
+# Held alone by whoever merges rows of the rollups' base tables, or builds them again.
+MERGING_LOCK = 720_305
 
 STAGES = (
     (
         "CREATE TEMP TABLE identity_stage (row_no integer, tenant_no integer, event_key uuid, content_hash bigint, "
         "occurred_at timestamptz) ON COMMIT DELETE ROWS"
     ),
-    *(f"CREATE TEMP TABLE stage_{r.base_table} (LIKE {r.base_table}) ON COMMIT DELETE ROWS" for r in ROLLUPS),
     "CREATE TEMP TABLE stage_run_base (LIKE run_base INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
 )
 
@@ -35,6 +34,10 @@ HOLD_BUCKETS_OPEN = f"SELECT pg_advisory_xact_lock_shared({CLOSING_LOCK})"
 CLOSED_THROUGH = "SELECT (extract(epoch FROM closed_through) * 1000000)::bigint FROM rollup_state"
 
 MARK_DIRTY = "INSERT INTO dirty_bucket (bucket) SELECT to_timestamp(b) FROM unnest(%s::float8[]) AS b"
+MARK_UNMERGED = (
+    "INSERT INTO unmerged_bucket (rollup, bucket, row_count) "
+    "SELECT r, to_timestamp(b), n FROM unnest(%s::text[], %s::float8[], %s::integer[]) AS u (r, b, n)"
+)
 
 QUARANTINE = (
     "INSERT INTO quarantined_event "
@@ -61,14 +64,3 @@ UPSERT_RUNS = (
     "unpriced_events = run_base.unpriced_events + EXCLUDED.unpriced_events, "
     "billed_pico_usd = run_base.billed_pico_usd + EXCLUDED.billed_pico_usd"
 )
-
-
-def upsert_rollup(rollup: Rollup) -> str:
-    """Adds the staged rows of a family to its base table."""
-    keys = ("bucket", "tenant_no", *rollup.dimensions, "kafka_partition")
-    columns = ", ".join((*keys, *rollup.measures))
-    added = ", ".join(f"{name} = {rollup.base_table}.{name} + EXCLUDED.{name}" for name in rollup.measures)
-    return (
-        f"INSERT INTO {rollup.base_table} ({columns}) SELECT {columns} FROM stage_{rollup.base_table} "
-        f"ORDER BY {', '.join(keys)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
-    )

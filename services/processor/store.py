@@ -30,7 +30,7 @@ from services.processor.copying import (
 from services.processor.forgotten import without_forgotten
 from services.processor.gaps import FirstReadable, confirm, holes, nothing_confirmed
 from services.processor.identify import conflict
-from services.processor.marks import mark_dirty
+from services.processor.marks import mark_dirty, mark_unmerged
 from services.processor.prepare import Flush, encode
 from services.processor.statements import (
     ADVANCE,
@@ -39,7 +39,6 @@ from services.processor.statements import (
     QUARANTINE,
     STAGES,
     UPSERT_RUNS,
-    upsert_rollup,
 )
 
 log = structlog.get_logger()
@@ -48,7 +47,6 @@ T = TypeVar("T")
 # After a duplicate was met, that many flushes look before they copy: duplicates come in swarms (a replay, retries).
 _STAGED_FLUSHES = 20
 _RETRY_SECONDS_MAX = 10.0
-_UPSERTS = {rollup.base_table: upsert_rollup(rollup) for rollup in ROLLUPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +194,8 @@ class Store:
             for rollup in ROLLUPS:
                 data = flush.rollups.get(rollup.base_table)
                 if data:
-                    _copy(connection, f"stage_{rollup.base_table}", rollup_columns(rollup), data)
-                    connection.execute(_UPSERTS[rollup.base_table])
+                    _copy(connection, rollup.base_table, rollup_columns(rollup), data)
+            mark_unmerged(connection, flush.rollup_rows)
             if flush.runs:
                 _copy(connection, "stage_run_base", RUN_COLUMNS, flush.runs)
                 connection.execute(UPSERT_RUNS)

@@ -39,13 +39,7 @@ def spend(
     connection.execute(
         "INSERT INTO usage_minute_base (bucket, tenant_no, kafka_partition, feature, agent_id, provider, model, tier, "
         "service_tier, status, calls, requests, input_uncached, output_text, billed_pico_usd) "
-        "VALUES (%s, %s, %s, %s, %s, 'openai', %s, 'standard', 'standard', 'ok', %s, %s, %s, %s, %s) "
-        "ON CONFLICT ON CONSTRAINT usage_minute_base_pkey "
-        "DO UPDATE SET calls = usage_minute_base.calls + EXCLUDED.calls, "
-        "requests = usage_minute_base.requests + EXCLUDED.requests, "
-        "input_uncached = usage_minute_base.input_uncached + EXCLUDED.input_uncached, "
-        "output_text = usage_minute_base.output_text + EXCLUDED.output_text, "
-        "billed_pico_usd = usage_minute_base.billed_pico_usd + EXCLUDED.billed_pico_usd",
+        "VALUES (%s, %s, %s, %s, %s, 'openai', %s, 'standard', 'standard', 'ok', %s, %s, %s, %s, %s)",
         [minute, tenant_no, partition, feature, agent, model, calls, calls, calls * prompt, calls * completion, cost],
     )
 

@@ -1,0 +1,144 @@
+"""Keeps the rollups' base tables small: rows that flushes appended to a bucket become one row for each key.
+
+Nothing waits for it and no number depends on it: readers sum whatever rows there are, and merged rows have the same sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from services.contracts.rollups import ROLLUPS, Rollup
+from services.processor.metrics import MERGED
+from services.processor.statements import MERGING_LOCK
+
+# A bucket that is written into is merged when it has so many rows for each merged one, and at least this many.
+_GROWTH = 4
+_ROWS_MIN = 2_000
+# One that is quiet is merged once more, where that makes it smaller by more than a tenth.
+_QUIET_SHARE = 10
+# Marks of a bucket that is left as it is become one.
+_MARKS_MAX = 16
+_BY_TABLE = {rollup.base_table: rollup for rollup in ROLLUPS}
+
+_WAITING = (
+    "SELECT rollup, bucket, sum(row_count)::bigint, array_agg(mark_id) FROM unmerged_bucket GROUP BY rollup, bucket"
+)
+_TAKE = "DELETE FROM unmerged_bucket WHERE mark_id = ANY(%s)"
+_AS_ONE = "INSERT INTO unmerged_bucket (rollup, bucket, row_count) VALUES (%s, %s, %s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Rows of one bucket of a base table that were added since it was merged."""
+
+    table: str
+    bucket: datetime
+    rows: int
+    mark_ids: tuple[int, ...]
+
+
+def due(waiting: Waiting, merged_rows: int, *, quiet: bool) -> bool:
+    """Whether merging is worth its while now. A row costs one more reading for each time it is merged, so that a bucket
+    has to grow by a multiple in between; `quiet`: nothing was added since it was looked at last. Pure."""
+    if waiting.rows >= max(_ROWS_MIN, _GROWTH * merged_rows):
+        return True
+    return quiet and len(waiting.mark_ids) > 1 and waiting.rows * _QUIET_SHARE > merged_rows
+
+
+class Merger:
+    """One pass per `run_once`. Uses its own connection; not thread-safe. Any number of processes may run one: a lock
+    lets one of them merge at a time."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection | None = None
+        self._merged_rows: dict[tuple[str, datetime], int] = {}
+        self._seen: dict[tuple[str, datetime], int] = {}
+
+    def run_once(self) -> int:
+        """Merges every bucket that is due, each in a transaction of its own; how many. Raises psycopg.Error when the
+        database is away; call again."""
+        try:
+            connection = self._connected()
+            found = [Waiting(*row[:3], tuple(row[3])) for row in connection.execute(_WAITING)]
+            done = sum(self._look_at(connection, waiting) for waiting in found)
+            self._forget({(waiting.table, waiting.bucket) for waiting in found})
+            return done
+        except psycopg.Error:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                # The rows of one bucket at a time are summed in memory.
+                self._dsn, autocommit=True, options="-c timezone=UTC -c work_mem=64MB", application_name="merger"
+            )  # fmt: skip
+        return self._connection
+
+    def _look_at(self, connection: psycopg.Connection, waiting: Waiting) -> bool:
+        key = (waiting.table, waiting.bucket)
+        if waiting.rows < _ROWS_MIN and self._seen.get(key) != waiting.rows:
+            self._seen[key] = waiting.rows
+            return False
+        merged_rows = self._rows_merged_before(connection, waiting)
+        if due(waiting, merged_rows, quiet=self._seen.get(key) == waiting.rows):
+            return self._merge(connection, waiting)
+        self._seen[key] = waiting.rows
+        if len(waiting.mark_ids) > _MARKS_MAX:
+            with connection.transaction():
+                if _locked(connection) and connection.execute(_TAKE, (list(waiting.mark_ids),)).rowcount:
+                    connection.execute(_AS_ONE, (waiting.table, waiting.bucket, waiting.rows))
+        return False
+
+    def _rows_merged_before(self, connection: psycopg.Connection, waiting: Waiting) -> int:
+        key = (waiting.table, waiting.bucket)
+        if key not in self._merged_rows:
+            count = f"SELECT count(*) FROM {_BY_TABLE[waiting.table].base_table} WHERE bucket = %s"
+            row = connection.execute(count.encode(), (waiting.bucket,)).fetchone()
+            self._merged_rows[key] = max(0, int(row[0]) - waiting.rows) if row else 0
+        return self._merged_rows[key]
+
+    def _merge(self, connection: psycopg.Connection, waiting: Waiting) -> bool:
+        with connection.transaction():
+            # Another's turn, or another was faster: nothing to do.
+            if not _locked(connection):
+                return False
+            if connection.execute(_TAKE, (list(waiting.mark_ids),)).rowcount < len(waiting.mark_ids):
+                raise psycopg.Rollback
+            rows = connection.execute(merge_statement(_BY_TABLE[waiting.table]), {"bucket": waiting.bucket}).rowcount
+        self._merged_rows[waiting.table, waiting.bucket] = rows
+        self._seen.pop((waiting.table, waiting.bucket), None)
+        MERGED.labels(waiting.table).inc(waiting.rows)
+        return True
+
+    def _forget(self, waiting: Iterable[tuple[str, datetime]]) -> None:
+        """Buckets that nothing waits in are looked up again when something does."""
+        kept = set(waiting)
+        self._merged_rows = {key: rows for key, rows in self._merged_rows.items() if key in kept}
+        self._seen = {key: rows for key, rows in self._seen.items() if key in kept}
+
+
+def _locked(connection: psycopg.Connection) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (MERGING_LOCK,)).fetchone()
+    return bool(row and row[0])
+
+
+def merge_statement(rollup: Rollup) -> bytes:
+    """Puts the rows of `%(bucket)s` together by key. What comes in meanwhile is not seen and stays beside them."""
+    keys = ", ".join(("bucket", "tenant_no", *rollup.dimensions, "kafka_partition"))
+    sums = ", ".join(f"sum({name})::bigint" for name in rollup.measures)
+    return (
+        f"WITH parts AS (DELETE FROM {rollup.base_table} WHERE bucket = %(bucket)s RETURNING *) "
+        f"INSERT INTO {rollup.base_table} ({keys}, {', '.join(rollup.measures)}) "
+        f"SELECT {keys}, {sums} FROM parts GROUP BY {keys} ORDER BY {keys}"
+    ).encode()
