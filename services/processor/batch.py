@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -96,6 +97,11 @@ class Decoded:
     def is_admitted(self, row: int) -> bool:
         place = self.place(row)
         return (place.partition, place.offset) in self.admitted
+
+    def places(self, rows: Sequence[int]) -> list[Place]:
+        """`place` of many rows."""
+        taken = self.table.select(["kafka_partition", "kafka_offset", "message_index"]).take(pa.array(rows, pa.int64()))
+        return list(map(Place, *(column.to_pylist() for column in taken.columns)))
 
     def place(self, row: int) -> Place:
         at = {

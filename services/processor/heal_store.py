@@ -14,7 +14,7 @@ from pricing.entries import PriceBook
 from pricing.usage import USAGE_CLASSES
 from services.contracts.dimensions import SUM_ROLLUPS
 from services.processor import metrics
-from services.processor.copying import copy_statement, rollup_columns, to_copy
+from services.processor.copying import copy_rows, rollup_columns
 from services.processor.heal import ADJUSTMENT_COLUMNS, HEALED_ROLLUPS, HEALED_RUN_COLUMNS, Healing, heal
 from services.processor.marks import mark_dirty, mark_unmerged, row_counts
 
@@ -176,20 +176,14 @@ def _heal_rows(connection: psycopg.Connection, rows: pa.Table, book: PriceBook) 
 
 
 def _write(connection: psycopg.Connection, healing: Healing) -> None:
-    _copy(connection, "cost_adjustment", ADJUSTMENT_COLUMNS, healing.adjustments)
+    copy_rows(connection, "cost_adjustment", ADJUSTMENT_COLUMNS, healing.adjustments)
     for rollup in HEALED_ROLLUPS:
-        _copy(connection, rollup.base_table, rollup_columns(rollup), healing.rollups[rollup.base_table])
+        copy_rows(connection, rollup.base_table, rollup_columns(rollup), healing.rollups[rollup.base_table])
     mark_unmerged(connection, row_counts(healing.rollups))
     if len(healing.runs):
-        _copy(connection, "stage_healed_run", HEALED_RUN_COLUMNS, healing.runs)
+        copy_rows(connection, "stage_healed_run", HEALED_RUN_COLUMNS, healing.runs)
         connection.execute(_ADD_TO_RUNS)
     mark_dirty(connection, healing.minutes)
-
-
-def _copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: pa.Table) -> None:
-    with connection.cursor().copy(copy_statement(table, columns)) as copy:
-        for piece in to_copy(data, columns):
-            copy.write(piece)
 
 
 def _storage_columns(rows: pa.Table) -> pa.Table:

@@ -66,30 +66,53 @@ def identify(decoded: Decoded) -> None:
     decoded.table = decoded.table.append_column("event_key", key_column).append_column(
         "content_hash", pa.array(content)
     )
-    if not _surely_distinct(keys):
-        _drop_repeats(decoded, key_column.to_pylist(), content)
+    alike = _alike(_halves(keys))
+    if len(alike):
+        _drop_repeats(decoded, alike, content)
 
 
-def _surely_distinct(keys: NDArray[np.uint8]) -> bool:
-    # 8 bytes of each sort several times faster than 16; that two keys agree in them by chance costs a closer look.
+def half_keys(event_keys: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """8 bytes for each key of 16: they sort several times faster; that two agree by chance costs a closer look."""
+    column = event_keys.combine_chunks()
+    data = column.buffers()[1]
+    if data is None:
+        return np.zeros(0, dtype=np.uint64)
+    keys = np.frombuffer(data, dtype=np.uint8)[column.offset * KEY_BYTES :][: len(column) * KEY_BYTES]
+    return _halves(keys.reshape(-1, KEY_BYTES))
+
+
+def _halves(keys: NDArray[np.uint8]) -> NDArray[np.uint64]:
     halves = keys.view(np.uint64)
-    mixed = np.sort(halves[:, 0] ^ halves[:, 1])
-    return not (mixed[1:] == mixed[:-1]).any()
+    return np.asarray(halves[:, 0] ^ halves[:, 1])
 
 
-def _drop_repeats(decoded: Decoded, keys: list[bytes], content: np.ndarray) -> None:
-    tenants = decoded.table.column("tenant_id").to_pylist()
+def _alike(halves: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The rows that share their value with another, ascending."""
+    order = np.sort(halves)
+    repeated = order[1:][order[1:] == order[:-1]]
+    return np.flatnonzero(np.isin(halves, repeated)) if len(repeated) else np.zeros(0, dtype=np.int64)
+
+
+def identities(decoded: Decoded, rows: NDArray[np.int64]) -> list[tuple[str, bytes]]:
+    """(tenant, event_key) of some rows."""
+    taken = decoded.table.select(["tenant_id", "event_key"]).take(pa.array(rows))
+    return list(zip(taken.column(0).to_pylist(), taken.column(1).to_pylist(), strict=True))
+
+
+def _drop_repeats(decoded: Decoded, alike: NDArray[np.int64], content: np.ndarray) -> None:
     first: dict[tuple[str, bytes], int] = {}
-    keep: list[int] = []
-    for row, identity in enumerate(zip(tenants, keys, strict=True)):
+    kept = np.ones(len(decoded.table), dtype=bool)
+    for row, identity in zip(alike.tolist(), identities(decoded, alike), strict=True):
         winner = first.setdefault(identity, row)
         if winner == row:
-            keep.append(row)
-        elif content[winner] == content[row]:
+            continue
+        kept[row] = False
+        if content[winner] == content[row]:
             decoded.repeats.append(decoded.place(row))
         else:
             decoded.dead.append(conflict(decoded, row))
-    decoded.keep(pa.array(keep, pa.int64()))
+    if not kept.all():
+        decoded.keep(pa.array(np.flatnonzero(kept)))
 
 
 def conflict(decoded: Decoded, row: int) -> DeadEvent:

@@ -26,6 +26,7 @@ from services.processor.periodic import Periodic
 from services.processor.progress import Progress
 from services.processor.refresher import Refresher
 from services.processor.retention import RetentionJob
+from services.processor.screen import Screen
 from services.processor.settings import ProcessorSettings
 from services.processor.store import Store
 from services.processor.stuck import Watchdog
@@ -100,7 +101,8 @@ async def _process(
     producer = Producer(security.client_config(bootstrap) | {"acks": "all", "delivery.timeout.ms": 10_000})
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
     book_file = BookFile(settings.price_book, settings.database_dsn)
-    worker = Worker(store, book_file.book, Tenants(settings.database_dsn).numbers, watch)
+    screen = Screen(settings.database_dsn, lambda: store.wary)
+    worker = Worker(store, book_file.book, Tenants(settings.database_dsn).numbers, screen, watch)
     progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)

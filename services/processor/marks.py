@@ -1,5 +1,5 @@
-"""Marks what a transaction wrote into: closed buckets, so that the refresher builds the levels above them again; rows of
-the rollups' base tables, so that the merger finds them."""
+"""Marks what a transaction wrote into: closed buckets, so that the refresher builds the levels above them again; and
+how many rows it added to the base tables of the rollups, so that the merger finds them."""
 
 from __future__ import annotations
 

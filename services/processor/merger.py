@@ -1,6 +1,6 @@
 """Keeps the rollups' base tables small: rows that flushes appended to a bucket become one row for each key.
 
-Nothing waits for it and no number depends on it: readers sum whatever rows there are, and merged rows have the same sums.
+Nothing waits for it and no number depends on it: readers sum whatever rows there are, and merged they sum up the same.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class Merger:
         database is away; call again."""
         try:
             connection = self._connected()
-            found = [Waiting(*row[:3], tuple(row[3])) for row in connection.execute(_WAITING)]
+            rows = connection.execute(_WAITING).fetchall()
+            found = [Waiting(table, bucket, count, tuple(ids)) for table, bucket, count, ids in rows]
             done = sum(self._look_at(connection, waiting) for waiting in found)
             self._forget({(waiting.table, waiting.bucket) for waiting in found})
             return done

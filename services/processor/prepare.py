@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -48,30 +48,45 @@ class Flush:
     minutes: tuple[int, ...] = ()
     # What detection looks at once this is committed.
     touched: frozenset[SeriesHour] = frozenset()
+    # Whether what was counted before has been left out, as far as it was known.
+    screened: bool = False
 
     @property
     def count(self) -> int:
         return len(self.decoded.table)
 
 
-def prepare(messages: Sequence[Message], book: PriceBook, tenant_numbers: TenantNumbers) -> Flush:
-    """decode → admit → identify → price → number → fold → encode."""
+def prepare(
+    messages: Sequence[Message],
+    book: PriceBook,
+    tenant_numbers: TenantNumbers,
+    screen: Callable[[Decoded], bool] = lambda _: False,
+) -> Flush:
+    """decode → admit → identify → screen → price → number → fold → encode.
+
+    `screen` may leave out what was counted before; it says whether it looked.
+    """
     decoded = decode(messages)
     admit(decoded)
     identify(decoded)
+    screened = screen(decoded)
     price(decoded, book)
     number(decoded, tenant_numbers)
-    return encode(decoded)
+    return replace(encode(decoded), screened=screened)
 
 
 def number(decoded: Decoded, tenant_numbers: TenantNumbers) -> None:
     """Adds `tenant_no`, the tenants' short names in the database."""
-    tenants = decoded.table.column("tenant_id").combine_chunks().dictionary_encode()
+    decoded.table = decoded.table.append_column("tenant_no", tenant_column(decoded.table, tenant_numbers))
+
+
+def tenant_column(events: pa.Table, tenant_numbers: TenantNumbers) -> pa.Array:
+    """The number of each row's tenant, int32."""
+    tenants = events.column("tenant_id").combine_chunks().dictionary_encode()
     names = tenants.dictionary.to_pylist()
     numbers = tenant_numbers(names) if names else {}
     by_code = np.array([numbers[name] for name in names], dtype=np.int32)
-    column = by_code[np.asarray(tenants.indices, dtype=np.int64)] if names else np.zeros(0, dtype=np.int32)
-    decoded.table = decoded.table.append_column("tenant_no", pa.array(column))
+    return pa.array(by_code[np.asarray(tenants.indices, dtype=np.int64)] if names else np.zeros(0, dtype=np.int32))
 
 
 def encode(decoded: Decoded) -> Flush:

@@ -22,10 +22,9 @@ from services.processor.copying import (
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
     UNPRICED_COLUMNS,
-    CopyData,
-    copy_statement,
+    copy,
+    copy_rows,
     rollup_columns,
-    to_copy,
 )
 from services.processor.forgotten import without_forgotten
 from services.processor.gaps import FirstReadable, confirm, holes, nothing_confirmed
@@ -44,8 +43,9 @@ from services.processor.statements import (
 log = structlog.get_logger()
 T = TypeVar("T")
 
-# After a duplicate was met, that many flushes look before they copy: duplicates come in swarms (a replay, retries).
-_STAGED_FLUSHES = 20
+# After a duplicate was met, that many flushes are looked at before they are copied: duplicates come in swarms (a
+# replay, retries).
+_WARY_FLUSHES = 20
 _RETRY_SECONDS_MAX = 10.0
 
 
@@ -81,7 +81,13 @@ class Store:
         self._first_readable = first_readable
         self._connection: psycopg.Connection | None = None
         self._claims: dict[int, ledger.Claim] = {}
-        self._staged_left = 0
+        self._wary_left = 0
+        self._violated = False
+
+    @property
+    def wary(self) -> bool:
+        """Whether duplicates are to be expected, so that a flush should be screened; may be asked from any thread."""
+        return self._wary_left > 0
 
     def connection(self) -> psycopg.Connection:
         """The worker's connection, opened when it is missing; autocommit, UTC."""
@@ -137,7 +143,8 @@ class Store:
             except UniqueViolation:
                 # After an error inside COPY the connection is not to be trusted.
                 self._discard()
-                self._staged_left = _STAGED_FLUSHES
+                self._violated = True
+                self._wary_left = _WARY_FLUSHES
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if not _passing(error):
                     raise
@@ -168,21 +175,22 @@ class Store:
             if flush.decoded.dead:
                 self._publish_dead(flush.decoded.dead)
             self._advance(connection, flush.decoded, duplicates)
+        self._violated = False
+        self._wary_left = _WARY_FLUSHES if duplicates else max(0, self._wary_left - 1)
         decoded = flush.decoded
         return Applied(flush.count, len(duplicates), len(decoded.dead), len(decoded.quarantined))
 
     def _identify(self, connection: psycopg.Connection, flush: Flush) -> tuple[Flush, list[Place]]:
-        """Writes the identities; what was counted before leaves the flush. Optimistic until a duplicate is met."""
+        """Writes the identities; what was counted before leaves the flush. Optimistic where none is expected."""
         repeats = list(flush.decoded.repeats)
         if not flush.count:
             return flush, repeats
-        if self._staged_left == 0:
-            _copy(connection, "event_identity", IDENTITY_COLUMNS, flush.identities)
+        if not self._violated and (flush.screened or not self.wary):
+            copy(connection, "event_identity", IDENTITY_COLUMNS, flush.identities)
             return flush, repeats
-        self._staged_left -= 1
         stage = flush.decoded.table.append_column("row_no", pa.array(np.arange(flush.count, dtype=np.int32)))
         columns = ("row_no", *IDENTITY_COLUMNS)
-        _copy(connection, "identity_stage", columns, to_copy(stage, columns))
+        copy_rows(connection, "identity_stage", columns, stage)
         if connection.execute(INSERT_IDENTITIES).rowcount == flush.count:
             return flush, repeats
         losers = connection.execute(LOSERS).fetchall()
@@ -190,17 +198,17 @@ class Store:
 
     def _write(self, connection: psycopg.Connection, flush: Flush) -> None:
         if flush.count:
-            _copy(connection, "usage_event", EVENT_COLUMNS, flush.events)
+            copy(connection, "usage_event", EVENT_COLUMNS, flush.events)
             for rollup in ROLLUPS:
                 data = flush.rollups.get(rollup.base_table)
                 if data:
-                    _copy(connection, rollup.base_table, rollup_columns(rollup), data)
+                    copy(connection, rollup.base_table, rollup_columns(rollup), data)
             mark_unmerged(connection, flush.rollup_rows)
             if flush.runs:
-                _copy(connection, "stage_run_base", RUN_COLUMNS, flush.runs)
+                copy(connection, "stage_run_base", RUN_COLUMNS, flush.runs)
                 connection.execute(UPSERT_RUNS)
             if flush.unpriced:
-                _copy(connection, "unpriced_event", UNPRICED_COLUMNS, flush.unpriced)
+                copy(connection, "unpriced_event", UNPRICED_COLUMNS, flush.unpriced)
             mark_dirty(connection, flush.minutes)
         if flush.decoded.quarantined:
             rows = [_quarantine_row(event) for event in flush.decoded.quarantined]
@@ -236,12 +244,6 @@ _PROTOCOL_VIOLATION = "08P01"
 def _passing(error: psycopg.Error) -> bool:
     state = error.sqlstate
     return state is None or (state[:2] in _PASSING and state != _PROTOCOL_VIOLATION)
-
-
-def _copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: CopyData) -> None:
-    with connection.cursor().copy(copy_statement(table, columns)) as copy:
-        for piece in data:
-            copy.write(piece)
 
 
 def _count_by_partition(decoded: Decoded) -> dict[int, int]:
@@ -300,11 +302,8 @@ def _without(flush: Flush, losers: Sequence[tuple[int, bool]], repeats: list[Pla
         decoded.admitted,
         decoded.read,
     )
-    for row, same in losers:
-        if same:
-            repeats.append(decoded.place(row))
-        else:
-            left.dead.append(conflict(decoded, row))
+    repeats += decoded.places([row for row, same in losers if same])
+    left.dead += [conflict(decoded, row) for row, same in losers if not same]
     taken = np.zeros(flush.count, dtype=bool)
     taken[[row for row, _ in losers]] = True
     left.keep(pa.array(np.flatnonzero(~taken)))

@@ -15,9 +15,10 @@ from pricing.entries import PriceBook
 from services.contracts.errors import Crash, Reason, Retry
 from services.contracts.topics import ADMITTED_HEADER
 from services.processor import metrics
-from services.processor.batch import Message
+from services.processor.batch import Decoded, Message
 from services.processor.dead_limit import DeadLimit
 from services.processor.prepare import Flush, TenantNumbers, prepare
+from services.processor.screen import Screen
 from services.processor.sequence import in_order
 from services.processor.store import Applied, Store
 from services.processor.unpacking import CutValue
@@ -37,9 +38,10 @@ class Worker:
     """prepare(n + 1) runs beside store(n), never further ahead. All errors surface from `take`."""
 
     def __init__(
-        self, store: Store, book: Callable[[], PriceBook], tenant_numbers: TenantNumbers, watch: Watch
+        self, store: Store, book: Callable[[], PriceBook], tenant_numbers: TenantNumbers, screen: Screen, watch: Watch
     ) -> None:
         self._store = store
+        self._screen = screen
         self._book = book
         self._tenant_numbers = tenant_numbers
         self._watch = watch
@@ -48,6 +50,7 @@ class Worker:
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._storing = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._under_way: asyncio.Task[None] | None = None
+        self._handed: Decoded | None = None
         self.owned: frozenset[int] = frozenset()
 
     async def claim(self, partitions: set[int]) -> Mapping[int, int]:
@@ -66,6 +69,7 @@ class Worker:
         flush = await self._prepared(messages)
         if self._under_way is not None:
             await self._under_way
+        self._handed = flush.decoded
         self._under_way = asyncio.create_task(self._store_and_ack(stream, events, flush))
 
     async def drain(self) -> None:
@@ -82,7 +86,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         flush: Flush = await _until_there(
-            lambda: loop.run_in_executor(self._preparing, prepare, messages, self._book(), self._tenant_numbers)
+            lambda: loop.run_in_executor(
+                self._preparing, prepare, messages, self._book(), self._tenant_numbers, self._left_out
+            )
         )
         metrics.FLUSH_SECONDS.labels("prepare").observe(time.perf_counter() - started)
         reason = self._limit.note(*_events_and_bad(flush))
@@ -91,6 +97,9 @@ class Worker:
             await loop.run_in_executor(self._storing, self._store.halt, reason)
             raise Crash(reason)
         return flush
+
+    def _left_out(self, decoded: Decoded) -> bool:
+        return self._screen.leave_out(decoded, self._tenant_numbers, self._handed)
 
     async def _store_and_ack(self, stream: Acknowledging, events: Sequence[Any], flush: Flush) -> None:
         loop = asyncio.get_running_loop()

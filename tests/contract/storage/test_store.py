@@ -11,7 +11,10 @@ import pytest
 
 from services.contracts.errors import Crash
 from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.processor.batch import Decoded
 from services.processor.ledger import Stream
+from services.processor.prepare import Flush, prepare
+from services.processor.screen import Screen
 from services.processor.store import Applied, Store
 from tests.contract.storage.harness import LEVELS, PICO, Harness
 from tests.ledger import Books
@@ -204,3 +207,46 @@ def test_runs_hold_their_calls_their_span_and_the_agent_of_their_first_call(
     )
     assert row[:4] == ("dexter", first.occurred_at.ToDatetime(UTC), second.occurred_at.ToDatetime(UTC), 2)
     assert Decimal(str(row[4])) / PICO == producer.cost_usd
+
+
+def test_once_a_duplicate_was_met_later_ones_are_left_out_before_they_are_stored(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer, screen = own(), Screen(harness.dsn, lambda: harness.store.wary)
+    batches = list(producer.batches(400, size=100))
+
+    def flush(batch: usage_pb2.UsageBatch, before: Decoded | None = None) -> Flush:
+        message = harness.message(batch, producer.now)
+        return prepare(
+            [message],
+            harness.book,
+            harness.tenants.numbers,
+            lambda decoded: screen.leave_out(decoded, harness.tenants.numbers, before),
+        )
+
+    first = flush(batches[0])
+    assert not first.screened
+    harness.store.apply(first)
+    assert harness.store.apply(flush(batches[0])) == Applied(duplicate=100)
+    assert harness.store.wary
+    conflicting = usage_pb2.UsageEvent()
+    conflicting.CopyFrom(batches[0].events[1])
+    conflicting.latency_ms += 1
+    mixed = flush(usage_pb2.UsageBatch(events=[batches[0].events[0], conflicting, *batches[1].events]))
+    assert mixed.screened
+    assert mixed.count == 100
+    # What is under way is known too, though the database does not show it yet.
+    beside = flush(usage_pb2.UsageBatch(events=[*batches[1].events[:7], *batches[2].events]), before=mixed.decoded)
+    assert beside.count == 100
+    # Another worker was faster: the key says so, whatever was seen before.
+    overtaken = flush(usage_pb2.UsageBatch(events=batches[3].events))
+    assert harness.store.apply(mixed) == Applied(counted=100, duplicate=1, dead=1)
+    assert harness.store.apply(beside) == Applied(counted=100, duplicate=7)
+    other = harness.new_store()
+    other.claim({1})
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=batches[3].events[:5]), producer.now, 1), store=other)
+    other.close()
+    assert harness.store.apply(overtaken) == Applied(counted=95, duplicate=5)
+    assert [dead.reason for dead in harness.dead] == ["conflict"]
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+    screen.close()

@@ -1,0 +1,112 @@
+"""Leaves out of a flush what was counted before, while the flush before it is still being stored: what is left out here
+is never priced, folded or sent.
+
+It is a look ahead, not the judge: the key of `event_identity` is. What another worker commits meanwhile is met there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from services.processor.batch import Decoded
+from services.processor.copying import copy_rows
+from services.processor.identify import conflict, half_keys, identities
+from services.processor.prepare import TenantNumbers, tenant_column
+
+_STAGE = (
+    "CREATE TEMP TABLE screened (row_no integer, tenant_no integer, event_key uuid, content_hash bigint) "
+    "ON COMMIT DELETE ROWS"
+)
+_COLUMNS = ("row_no", "tenant_no", "event_key", "content_hash")
+# OFFSET 0 keeps it a lookup a row; the planner knows nothing of the temporary table and would read all identities.
+_COUNTED = (
+    "SELECT s.row_no, i.content_hash = s.content_hash FROM screened AS s CROSS JOIN LATERAL (SELECT content_hash "
+    "FROM event_identity AS e WHERE e.tenant_no = s.tenant_no AND e.event_key = s.event_key OFFSET 0) AS i "
+    "ORDER BY s.row_no"
+)
+# (row, whether the content is the same)
+Counted = list[tuple[int, bool]]
+
+
+class Screen:
+    """One worker's. Uses a connection of its own; not thread-safe.
+
+    `needed` says whether duplicates are to be expected now: where there are none, looking is for nothing.
+    """
+
+    def __init__(self, dsn: str, needed: Callable[[], bool]) -> None:
+        self._dsn = dsn
+        self._needed = needed
+        self._connection: psycopg.Connection | None = None
+
+    def leave_out(self, decoded: Decoded, tenant_numbers: TenantNumbers, before: Decoded | None) -> bool:
+        """Moves events counted before to `repeats`, or to `dead` when their content differs; whether it was done.
+
+        `before`: the flush that is being stored. It is committed before this one or both fail, so what it holds counts
+        as counted. Where the database is away nothing is left out: the flush meets it when it is stored.
+        """
+        if not self._needed() or not len(decoded.table):
+            return False
+        try:
+            counted = self._counted(decoded, tenant_numbers)
+        except psycopg.Error:
+            self.close()
+            return False
+        leave_out(decoded, counted)
+        if before is not None:
+            leave_out(decoded, under_way(decoded, before))
+        return True
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _counted(self, decoded: Decoded, tenant_numbers: TenantNumbers) -> Counted:
+        connection = self._connected()
+        keys = decoded.table.select(["event_key", "content_hash"])
+        keys = keys.append_column("tenant_no", tenant_column(decoded.table, tenant_numbers))
+        keys = keys.append_column("row_no", pa.array(np.arange(len(keys), dtype=np.int32)))
+        with connection.transaction():
+            copy_rows(connection, "screened", _COLUMNS, keys)
+            return connection.execute(_COUNTED).fetchall()
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor-screen"
+            )
+            self._connection.execute(_STAGE)
+        return self._connection
+
+
+def under_way(decoded: Decoded, before: Decoded) -> Counted:
+    """The rows whose identity is in `before` too, and whether their content is the same. Pure."""
+    mine, others = half_keys(decoded.table.column("event_key")), half_keys(before.table.column("event_key"))
+    candidates = np.flatnonzero(np.isin(mine, others))
+    if not len(candidates):
+        return []
+    there = np.flatnonzero(np.isin(others, mine[candidates]))
+    known = dict(zip(identities(before, there), _contents(before, there), strict=True))
+    rows = zip(candidates.tolist(), identities(decoded, candidates), _contents(decoded, candidates), strict=True)
+    return [(row, known[identity] == content) for row, identity, content in rows if identity in known]
+
+
+def _contents(decoded: Decoded, rows: NDArray[np.int64]) -> list[int]:
+    return list(decoded.table.column("content_hash").take(pa.array(rows)).to_pylist())
+
+
+def leave_out(decoded: Decoded, counted: Counted) -> None:
+    """Takes these rows out: equal content is a repeat, other content a conflict and dead. Pure."""
+    if not counted:
+        return
+    decoded.repeats += decoded.places([row for row, same in counted if same])
+    decoded.dead += [conflict(decoded, row) for row, same in counted if not same]
+    left = np.ones(len(decoded.table), dtype=bool)
+    left[[row for row, _ in counted]] = False
+    decoded.keep(pa.array(np.flatnonzero(left)))

@@ -1,0 +1,110 @@
+"""Rows that flushes appended to the rollups are put together, and nothing that is summed from them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from services.contracts.rollups import CUSTOMER, ROLLUPS, USAGE, Rollup
+from services.contracts.stubs.spendstream.v1 import usage_pb2
+from services.processor.merger import Merger, merge_statement
+from tests.contract.storage.harness import LEVELS, Harness
+from tests.ledger import Books
+
+
+@pytest.fixture
+def merger(storage: str) -> Iterator[Merger]:
+    built = Merger(storage)
+    yield built
+    built.close()
+
+
+def _rows(harness: Harness, rollup: Rollup) -> tuple[int, int]:
+    """Rows of a base table, and distinct keys among them."""
+    keys = ", ".join(("bucket", "tenant_no", *rollup.dimensions, "kafka_partition"))
+    count = f"SELECT (SELECT count(*) FROM {rollup.base_table}), count(*) FROM (SELECT DISTINCT {keys} FROM "
+    rows, distinct = harness.one(f"{count}{rollup.base_table}) AS k")
+    assert isinstance(rows, int)
+    assert isinstance(distinct, int)
+    return rows, distinct
+
+
+def _sums(harness: Harness) -> list[tuple[object, ...]]:
+    """Every measure of every rollup at its base level."""
+    return [
+        harness.one(f"SELECT {', '.join(f'sum({name})' for name in rollup.measures)} FROM {rollup.view(level)}")
+        for rollup in ROLLUPS
+        for level in rollup.levels
+    ]
+
+
+def test_what_flushes_appended_becomes_one_row_a_key_and_sums_stay(
+    harness: Harness, own: Callable[..., Books], merger: Merger
+) -> None:
+    producer = own(span=timedelta(minutes=3))
+    for batch in producer.batches(2_400, size=200):
+        harness.apply(harness.message(batch, producer.now))
+    rows, distinct = _rows(harness, CUSTOMER)
+    assert rows > distinct
+    before = _sums(harness)
+    assert merger.run_once() == 0, "a bucket that was just written into waits until it is quiet"
+    assert merger.run_once() > 0
+    assert _sums(harness) == before
+    for rollup in ROLLUPS:
+        rows, distinct = _rows(harness, rollup)
+        assert rows == distinct, rollup.name
+    assert harness.one("SELECT count(*) FROM unmerged_bucket WHERE rollup = %s", CUSTOMER.base_table) == (0,)
+    assert merger.run_once() == 0
+    assert harness.costs_by_level(producer.tenants) == dict.fromkeys((*LEVELS, "raw"), producer.cost_usd)
+
+
+def test_what_is_appended_while_a_bucket_is_merged_is_neither_lost_nor_doubled(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own(span=timedelta(minutes=1))
+    at = producer.now - timedelta(hours=2)
+    minute = at.replace(second=0)
+    first, second = ([producer.event(producer.tenants[0], at) for _ in range(50)] for _ in range(2))
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=first), producer.now))
+    with psycopg.connect(harness.dsn) as merging:
+        merging.execute(merge_statement(USAGE), {"bucket": minute})
+        harness.apply(harness.message(usage_pb2.UsageBatch(events=second), producer.now))
+    assert harness.costs_by_level(producer.tenants) == dict.fromkeys((*LEVELS, "raw"), producer.cost_usd)
+
+
+def test_a_bucket_is_merged_while_it_grows_and_late_rows_leave_a_large_one_alone(
+    harness: Harness, storage: str, merger: Merger
+) -> None:
+    bucket = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
+
+    def append(count: int, calls: int) -> None:
+        with psycopg.connect(storage) as connection:
+            connection.execute(
+                "INSERT INTO latency_hour_base (bucket, tenant_no, kafka_partition, feature, model, latency_bucket, "
+                "calls) SELECT %s, 7, 0, 'merging', 'm' || n, 3, %s FROM generate_series(1, %s) AS n",
+                (bucket, calls, count),
+            )
+            connection.execute(
+                "INSERT INTO unmerged_bucket (rollup, bucket, row_count) VALUES ('latency_hour_base', %s, %s)",
+                (bucket, count),
+            )
+
+    def found() -> tuple[object, ...]:
+        return harness.one("SELECT count(*), sum(calls)::bigint FROM latency_hour_base WHERE feature = 'merging'")
+
+    for _ in range(3):
+        append(1_000, 1)
+    merger.run_once()
+    assert found() == (1_000, 3_000)
+    append(10, 1)
+    append(10, 1)
+    for _ in range(3):
+        merger.run_once()
+    assert found() == (1_020, 3_020), "twenty rows are not worth writing a thousand again"
+    append(1_000, 1)
+    for _ in range(2):
+        merger.run_once()
+    assert found() == (1_000, 4_020)
