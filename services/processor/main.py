@@ -118,7 +118,7 @@ async def _process(
 
     periodic = [
         Periodic("refresh", lambda: refresher.run_once(datetime.now(UTC)), settings.refresh_seconds, crash),
-        Periodic("merge", merger.run_once, settings.merge_seconds, crash),
+        Periodic("merge", lambda: merger.run_once(datetime.now(UTC)), settings.merge_seconds, crash),
         Periodic("retention", lambda: retention.run_once(datetime.now(UTC)), _RETENTION_SECONDS, crash),
         Periodic("price-book", book_file.look, 1.0, crash),
         Periodic("heal", healer.run_once, settings.refresh_seconds, crash),

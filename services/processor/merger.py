@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 
+from services.contracts.retention import ACCEPT_PAST_DAYS
 from services.contracts.rollups import ROLLUPS, Rollup
 from services.processor.metrics import MERGED
 from services.processor.statements import MERGING_LOCK
@@ -20,6 +21,8 @@ _GROWTH = 4
 _ROWS_MIN = 2_000
 # One that is quiet is merged once more, where that makes it smaller by more than a tenth.
 _QUIET_SHARE = 10
+# Older buckets are as they are: only an operator's admission adds to one, and on TimescaleDB it may be compressed.
+_AGE_MAX = timedelta(days=ACCEPT_PAST_DAYS)
 # Marks of a bucket that is left as it is become one.
 _MARKS_MAX = 16
 _BY_TABLE = {rollup.base_table: rollup for rollup in ROLLUPS}
@@ -59,14 +62,18 @@ class Merger:
         self._merged_rows: dict[tuple[str, datetime], int] = {}
         self._seen: dict[tuple[str, datetime], int] = {}
 
-    def run_once(self) -> int:
+    def run_once(self, now: datetime) -> int:
         """Merges every bucket that is due, each in a transaction of its own; how many. Raises psycopg.Error when the
         database is away; call again."""
         try:
             connection = self._connected()
             rows = connection.execute(_WAITING).fetchall()
             found = [Waiting(table, bucket, count, tuple(ids)) for table, bucket, count, ids in rows]
-            done = sum(self._look_at(connection, waiting) for waiting in found)
+            past = [mark for waiting in found if now - waiting.bucket > _AGE_MAX for mark in waiting.mark_ids]
+            if past:
+                connection.execute(_TAKE, (past,))
+            young = [waiting for waiting in found if now - waiting.bucket <= _AGE_MAX]
+            done = sum(self._look_at(connection, waiting) for waiting in young)
             self._forget({(waiting.table, waiting.bucket) for waiting in found})
             return done
         except psycopg.Error:

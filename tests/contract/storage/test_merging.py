@@ -50,14 +50,14 @@ def test_what_flushes_appended_becomes_one_row_a_key_and_sums_stay(
     rows, distinct = _rows(harness, CUSTOMER)
     assert rows > distinct
     before = _sums(harness)
-    assert merger.run_once() == 0, "a bucket that was just written into waits until it is quiet"
-    assert merger.run_once() > 0
+    assert merger.run_once(datetime.now(UTC)) == 0, "a bucket that was just written into waits until it is quiet"
+    assert merger.run_once(datetime.now(UTC)) > 0
     assert _sums(harness) == before
     for rollup in ROLLUPS:
         rows, distinct = _rows(harness, rollup)
         assert rows == distinct, rollup.name
     assert harness.one("SELECT count(*) FROM unmerged_bucket WHERE rollup = %s", CUSTOMER.base_table) == (0,)
-    assert merger.run_once() == 0
+    assert merger.run_once(datetime.now(UTC)) == 0
     assert harness.costs_by_level(producer.tenants) == dict.fromkeys((*LEVELS, "raw"), producer.cost_usd)
 
 
@@ -97,14 +97,14 @@ def test_a_bucket_is_merged_while_it_grows_and_late_rows_leave_a_large_one_alone
 
     for _ in range(3):
         append(1_000, 1)
-    merger.run_once()
+    merger.run_once(datetime.now(UTC))
     assert found() == (1_000, 3_000)
     append(10, 1)
     append(10, 1)
     for _ in range(3):
-        merger.run_once()
+        merger.run_once(datetime.now(UTC))
     assert found() == (1_020, 3_020), "twenty rows are not worth writing a thousand again"
     append(1_000, 1)
     for _ in range(2):
-        merger.run_once()
+        merger.run_once(datetime.now(UTC))
     assert found() == (1_000, 4_020)
