@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import pgpq
-import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,18 +51,6 @@ def to_copy(table: pa.Table, columns: tuple[str, ...]) -> CopyData:
     # In pieces: the encoder doubles its buffer as it grows, and holds the interpreter while it works.
     batches = selected.to_batches(max_chunksize=_ROWS_AT_ONCE)
     return (encoder.write_header(), *map(encoder.write_batch, batches), encoder.finish())
-
-
-def copy_rows(connection: psycopg.Connection, table: str, columns: tuple[str, ...], rows: pa.Table) -> None:
-    """Sends `columns` of all rows."""
-    copy(connection, table, columns, to_copy(rows, columns))
-
-
-def copy(connection: psycopg.Connection, table: str, columns: tuple[str, ...], data: CopyData) -> None:
-    """Sends what `to_copy` made."""
-    with connection.cursor().copy(copy_statement(table, columns)) as sending:
-        for piece in data:
-            sending.write(piece)
 
 
 def _cast(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,8 @@ _MICROSECONDS = 1_000_000
 _AT = pa.timestamp("us", "UTC")
 # Sums are int64. A flush whose cost may not fit is refused rather than wrapped; it would hold millions of dollars.
 _SUM_SAFE = float(1 << 62)
+# (base table, bucket) → rows.
+RowCounts: TypeAlias = Mapping[tuple[str, datetime], int]
 _RUN_KEY = ("tenant_no", "run_id", "kafka_partition")
 
 
@@ -167,6 +171,15 @@ def _values(events: _Events, name: str, source: _Source) -> Int64s | None:
         return np.asarray(source.beside[name], dtype=np.int64)
     values = events.measure(name)
     return values if values is None or source.rows is None else values[source.rows]
+
+
+def row_counts(folded: Mapping[str, pa.Table]) -> RowCounts:
+    """How many rows of each bucket these are, by base table."""
+    return {
+        (table, each["values"]): each["counts"]
+        for table, rows in folded.items()
+        for each in pc.value_counts(rows.column("bucket").combine_chunks()).to_pylist()
+    }
 
 
 def runs(events: pa.Table) -> pa.Table:

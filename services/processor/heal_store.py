@@ -14,9 +14,11 @@ from pricing.entries import PriceBook
 from pricing.usage import USAGE_CLASSES
 from services.contracts.dimensions import SUM_ROLLUPS
 from services.processor import metrics
-from services.processor.copying import copy_rows, rollup_columns
+from services.processor.copying import rollup_columns
+from services.processor.fold import row_counts
 from services.processor.heal import ADJUSTMENT_COLUMNS, HEALED_ROLLUPS, HEALED_RUN_COLUMNS, Healing, heal
-from services.processor.marks import mark_dirty, mark_unmerged, row_counts
+from services.processor.marks import mark_dirty, mark_unmerged
+from services.processor.sending import copy_rows
 
 log = structlog.get_logger()
 # One healer in the whole system; who holds this session lock is it.

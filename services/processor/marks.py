@@ -3,19 +3,15 @@ how many rows it added to the base tables of the rollups, so that the merger fin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 
 import psycopg
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from services.contracts.errors import Crash
+from services.processor.fold import RowCounts
 from services.processor.statements import CLOSED_THROUGH, HOLD_BUCKETS_OPEN, MARK_DIRTY, MARK_UNMERGED
 
 _BUCKET_US = 900_000_000
-# (base table, bucket) → rows.
-RowCounts = Mapping[tuple[str, datetime], int]
 
 
 def mark_dirty(connection: psycopg.Connection, minutes: Iterable[int]) -> None:
@@ -30,15 +26,6 @@ def mark_dirty(connection: psycopg.Connection, minutes: Iterable[int]) -> None:
     buckets = sorted({minute // _BUCKET_US * _BUCKET_US for minute in minutes if minute < closed_us})
     if buckets:
         connection.execute(MARK_DIRTY, ([bucket / 1e6 for bucket in buckets],))
-
-
-def row_counts(folded: Mapping[str, pa.Table]) -> RowCounts:
-    """How many rows of each bucket these are, by base table."""
-    return {
-        (table, each["values"]): each["counts"]
-        for table, rows in folded.items()
-        for each in pc.value_counts(rows.column("bucket").combine_chunks()).to_pylist()
-    }
 
 
 def mark_unmerged(connection: psycopg.Connection, counts: RowCounts) -> None:

@@ -23,9 +23,8 @@ from services.processor.copying import (
     to_copy,
 )
 from services.processor.decode import decode
-from services.processor.fold import fold, runs
+from services.processor.fold import RowCounts, fold, row_counts, runs
 from services.processor.identify import identify
-from services.processor.marks import RowCounts, row_counts
 from services.processor.price import price
 from services.processor.spikes import SeriesHour, touched_series
 

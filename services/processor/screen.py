@@ -14,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from services.processor.batch import Decoded
-from services.processor.copying import copy_rows
 from services.processor.identify import conflict, half_keys, identities
 from services.processor.prepare import TenantNumbers, tenant_column
+from services.processor.sending import copy_rows
 
 _STAGE = (
     "CREATE TEMP TABLE screened (row_no integer, tenant_no integer, event_key uuid, content_hash bigint) "

@@ -22,8 +22,6 @@ from services.processor.copying import (
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
     UNPRICED_COLUMNS,
-    copy,
-    copy_rows,
     rollup_columns,
 )
 from services.processor.forgotten import without_forgotten
@@ -31,6 +29,7 @@ from services.processor.gaps import FirstReadable, confirm, holes, nothing_confi
 from services.processor.identify import conflict
 from services.processor.marks import mark_dirty, mark_unmerged
 from services.processor.prepare import Flush, encode
+from services.processor.sending import copy, copy_rows
 from services.processor.statements import (
     ADVANCE,
     INSERT_IDENTITIES,
