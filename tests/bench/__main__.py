@@ -1,4 +1,4 @@
-"""`python -m tests.bench [backlog] [latency] [pricing]`: measures, prints Markdown tables. Nothing here is a test.
+"""`python -m tests.bench [backlog] [latency] [soak] [pricing]`: measures, prints tables. Nothing here is a test.
 
 Backends are those the environment names (see tests.backends), else embedded ones of its own.
 """
@@ -14,15 +14,19 @@ from datetime import UTC, datetime
 
 from services.runtime.embedded.backends import Backends
 from tests.backends import running_backends
-from tests.bench import backlog, latency, pricing_speed
+from tests.bench import backlog, latency, pricing_speed, soak
 from tests.bench.resources import versions
 
-_NAMES = ("pricing", "backlog", "latency")
+_NAMES = ("pricing", "backlog", "latency", "soak")
+# Five minutes by itself: only when it is asked for.
+_LONG = {"soak"}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures speed; prints ratios.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all when left out")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all but soak when left out"
+    )
     parser.add_argument("--events", type=int, default=500_000, help="of each backlog")
     parser.add_argument("--naive-events", type=int, default=20_000, help="for the agent it is compared with")
     parser.add_argument(
@@ -31,6 +35,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shuffled", action="store_true", help="events of a backlog in no order of time")
     parser.add_argument("--rate", type=int, default=2_000, help="events a second for latency")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long latency sends")
+    parser.add_argument("--soak-rate", type=int, default=10_000, help="events a second for soak")
+    parser.add_argument("--soak-seconds", type=float, default=300.0, help="how long soak sends")
     asked = parser.parse_args()
     unknown = sorted(set(asked.names) - set(_NAMES))
     if unknown:
@@ -46,11 +52,11 @@ def _print(title: str, lines: Iterable[str]) -> None:
 
 def main() -> None:
     asked = _arguments()
-    names = asked.names or _NAMES
+    names = asked.names or tuple(name for name in _NAMES if name not in _LONG)
     print(f"`{shlex.join(['python', '-m', 'tests.bench', *sys.argv[1:]])}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     with ExitStack() as stack:
         backends: Backends | None = None
-        if {"backlog", "latency"} & set(names):
+        if {"backlog", "latency", "soak"} & set(names):
             backends = stack.enter_context(running_backends())
             print(f"\n{versions(backends.database_dsn)}")
         if "pricing" in names:
@@ -60,6 +66,8 @@ def main() -> None:
             _print("Backlog", lines)
         if "latency" in names and backends:
             _print("Latency", latency.measure(backends, asked.rate, asked.seconds))
+        if "soak" in names and backends:
+            _print("Soak", soak.measure(backends, asked.soak_rate, asked.soak_seconds))
 
 
 if __name__ == "__main__":

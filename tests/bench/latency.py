@@ -20,7 +20,7 @@ from tests.backends import fresh_database, fresh_topics
 from tests.bench.mix import TENANTS, Mix
 from tests.bench.services import ADMIN_KEY, Running, service, wait_ready
 
-_BATCH_EVENTS = 25
+BATCH_EVENTS = 25
 _HEADERS = {"authorization": f"Bearer {ADMIN_KEY}"}
 # Between two looks at the API; it is part of the figures, as it is for anyone who looks.
 _LOOK_SECONDS = 0.02
@@ -45,7 +45,7 @@ class Watched:
                 while visible < through:
                     moment, counts = next(looks)
                     visible = counts.get(tenant, 0)
-                delays += [moment - sent_at] * _BATCH_EVENTS
+                delays += [moment - sent_at] * BATCH_EVENTS
         return sorted(delays)
 
 
@@ -72,14 +72,16 @@ def _run(backends: Backends, door: str, rate: int, seconds: float) -> tuple[floa
         watched = Watched()
         if door == "Kafka":
             producer = Producer({"bootstrap.servers": backends.kafka_bootstrap, "acks": "all", "linger.ms": 2})
-            send = _kafka_send(producer, topics.usage_events.name)
+            send = kafka_send(producer, topics.usage_events.name)
         else:
             send = _http_send(httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", headers=_HEADERS))
-        reached = _send_and_watch(watched, send, query, rate, seconds)
+        reached = send_and_watch(watched, send, query, rate, seconds)
         return reached, watched.delays()
 
 
-def _kafka_send(producer: Producer, topic: str) -> Send:
+def kafka_send(producer: Producer, topic: str) -> Send:
+    """Straight to the topic, as a trusted service does."""
+
     def send(tenant: str, events: list[usage_pb2.UsageEvent]) -> None:
         if events:
             producer.produce(topic, usage_pb2.UsageBatch(events=events).SerializeToString(), tenant)
@@ -101,22 +103,22 @@ def _http_send(client: httpx.Client) -> Send:
     return send
 
 
-def _send_and_watch(watched: Watched, send: Send, query: Running, rate: int, seconds: float) -> float:
+def send_and_watch(watched: Watched, send: Send, query: Running, rate: int, seconds: float) -> float:
     """Sends at the rate, looks until all is seen; the rate that was reached."""
-    total = int(rate * seconds) // _BATCH_EVENTS
-    looking = threading.Thread(target=_look, args=(watched, query, total * _BATCH_EVENTS, seconds + 60))
+    total = int(rate * seconds) // BATCH_EVENTS
+    looking = threading.Thread(target=_look, args=(watched, query, total * BATCH_EVENTS, seconds + 60))
     looking.start()
     started = time.monotonic()
     mix, through = Mix(time.time_ns() // 1_000), dict.fromkeys(TENANTS, 0)
     for number in range(total):
         tenant = TENANTS[number % len(TENANTS)]
-        at = started + number * _BATCH_EVENTS / rate
+        at = started + number * BATCH_EVENTS / rate
         time.sleep(max(0.0, at - time.monotonic()))
-        events = [mix.event(tenant, time.time_ns() // 1_000) for _ in range(_BATCH_EVENTS)]
-        through[tenant] += _BATCH_EVENTS
+        events = [mix.event(tenant, time.time_ns() // 1_000) for _ in range(BATCH_EVENTS)]
+        through[tenant] += BATCH_EVENTS
         watched.sent[tenant].append((time.monotonic(), through[tenant]))
         send(tenant, events)
-    reached = total * _BATCH_EVENTS / (time.monotonic() - started)
+    reached = total * BATCH_EVENTS / (time.monotonic() - started)
     send(TENANTS[0], [])
     looking.join()
     return reached
