@@ -39,7 +39,7 @@ class QuerySettings(BaseSettings):
     log_level: str = "info"
     price_book: Path = DEFAULT_BOOK_PATH
     # Of one key, in this process, on average; ten seconds of it may come at once. 0 is no limit.
-    query_key_requests_per_second: float = Field(default=500, ge=0)
+    query_key_requests_per_second: float = Field(default=1_000, ge=0)
     # Requests from one address with keys that nobody has; a key that was known lately works from there all the same.
     unknown_keys_per_minute: float = Field(default=600, ge=0)
     # Connections for reading answers, and for everything that writes.
