@@ -6,21 +6,17 @@ There is no door on this way: nothing answers for an event, and what is bad ends
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
-from spendstream_sdk._proto import usage_pb2
 from spendstream_sdk.records import Event
 from spendstream_sdk.transport import Delivered, GiveUp, TooLarge, TryAgain
+from spendstream_sdk.wire import encode_batch
 
 TOPIC = "usage.events.v1"
 _MESSAGE_BYTES_MAX = 900_000
-_NESTED = ("occurred_at", "usage", "status", "service_tier", "metadata")
-_ENUMS = (("status", usage_pb2.Status, "STATUS_"), ("service_tier", usage_pb2.ServiceTier, "SERVICE_TIER_"))
 # Producers of a parent process: their threads don't exist in the child, so ending one here would wait for ever.
 _abandoned: list[Producer] = []
 
@@ -93,24 +89,3 @@ class KafkaTransport:
             except KafkaException as error:
                 raise GiveUp(f"Kafka's settings are wrong: {error}") from error
         return self._producer
-
-
-def encode_batch(events: Sequence[Event]) -> bytes:
-    """A UsageBatch, as the gateway would have published it."""
-    batch = usage_pb2.UsageBatch(batch_id=uuid.uuid4().hex, door="sdk")
-    batch.events.extend(_message(event) for event in events)
-    return batch.SerializeToString()
-
-
-def _message(event: Event) -> usage_pb2.UsageEvent:
-    plain = {name: value for name, value in event.items() if name not in _NESTED}
-    for name, enum, prefix in _ENUMS:
-        if name in event:
-            plain[name] = enum.Value(prefix + event[name].upper())
-    message = usage_pb2.UsageEvent(**plain)
-    message.occurred_at.FromDatetime(datetime.fromisoformat(event["occurred_at"]))
-    usage = dict(event["usage"])
-    units = usage.pop("units", None)
-    message.usage.CopyFrom(usage_pb2.Usage(**usage, units=units))
-    message.metadata.update(event.get("metadata", {}))
-    return message

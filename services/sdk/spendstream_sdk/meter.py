@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Required, Self, TypedDict, Unpack
+from typing import Any, Required, Self, TypedDict, TypeVar, Unpack, overload
 
 from spendstream_sdk import scopes
 from spendstream_sdk.http_transport import HttpTransport
 from spendstream_sdk.ids import uuid7_int
 from spendstream_sdk.records import Record
+from spendstream_sdk.responses import Reported, take
 from spendstream_sdk.sender import Limits, Sender
 from spendstream_sdk.stats import Stats
+from spendstream_sdk.streams import AsyncMeteredStream, Ending, MeteredStream, is_async
 from spendstream_sdk.transport import Transport
 
+T = TypeVar("T")
+_NOTHING = object()
+# Arguments that the caller may go on changing after the call.
+_MAPPINGS = frozenset(("usage", "units", "vendor_usage", "metadata"))
 
-class Call(TypedDict, total=False):
-    """One attempt at a model: the fields of a usage event. Usage is one of: the simple form, `usage`, `units`,
+
+class Fields(TypedDict, total=False):
+    """What a usage event says beside provider and model. Usage is one of: the simple form, `usage`, `units`,
     `vendor_usage`."""
 
-    provider: Required[str]
-    model: Required[str]
     # All input and all output; cached and reasoning tokens are parts of them.
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -65,6 +72,22 @@ class Call(TypedDict, total=False):
     source: str | None
 
 
+class Call(Fields):
+    """One attempt at a model, in plain words."""
+
+    provider: Required[str]
+    model: Required[str]
+
+
+class ResponseCall(Fields, total=False):
+    """One attempt at a model of which there is a response: it says the usage. Counts given here are for when it says
+    none; what is made of them is marked `tokens_estimated`."""
+
+    # Else what the response says; for OpenAI-compatible vendors and resellers the caller knows better.
+    provider: str | None
+    model: str | None
+
+
 class Meter:
     """Records calls and sends them to Spendstream's gateway from a thread of its own.
 
@@ -104,6 +127,30 @@ class Meter:
         meter._open(KafkaTransport(bootstrap, timeout_seconds, config, topic), tenant_id, defaults, limits)
         return meter
 
+    @classmethod
+    def over_grpc(
+        cls,
+        target: str,
+        key: str,
+        tenant_id: str | None = None,
+        *,
+        tls: bool = False,
+        root_certificates: bytes | None = None,
+        defaults: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        timeout_seconds: float = 10.0,
+    ) -> Self:
+        """A meter that talks gRPC to the gateway at `host:port`; needs the extra `grpc`.
+
+        `tls` with the system's certificate authorities, or those of `root_certificates` (PEM).
+        """
+        from spendstream_sdk.grpc_transport import GrpcTransport
+
+        transport = GrpcTransport(target, key, timeout_seconds, tls=tls, root_certificates=root_certificates)
+        meter = cls.__new__(cls)
+        meter._open(transport, tenant_id, defaults, limits)
+        return meter
+
     def _open(
         self, transport: Transport, tenant_id: str | None, defaults: Mapping[str, str] | None, limits: Limits | None
     ) -> None:
@@ -111,13 +158,54 @@ class Meter:
         self._sender = Sender(transport, always, limits or Limits())
         self._offer = self._sender.offer
 
-    def record(self, **call: Unpack[Call]) -> None:
+    @overload
+    def record(self, /, **call: Unpack[Call]) -> None: ...
+
+    @overload
+    def record(self, response: object, /, **call: Unpack[ResponseCall]) -> None: ...
+
+    def record(self, response: object = _NOTHING, /, **call: Any) -> None:
         """Notes a call and returns at once; it is checked and sent in the background.
 
-        What can't become an event (an unknown field, a negative count, no usage) is counted as rejected and logged.
+        `response` is an answer of OpenAI's, Anthropic's or Google's library, or its JSON: only its usage and model are
+        taken. What can't become an event (an unknown field, a negative count, no usage) is counted as rejected and
+        logged.
         """
         time_ns = time.time_ns()
-        self._offer(Record(uuid7_int(time_ns), time_ns, scopes.current.get(), call))
+        reported = None if response is _NOTHING else take(response)
+        for name in _MAPPINGS & call.keys():
+            call[name] = _copied(call[name])
+        self._offer(Record(uuid7_int(time_ns), time_ns, scopes.current.get(), call, reported))
+
+    @overload
+    def stream(self, stream: AsyncIterable[T], /, **call: Unpack[ResponseCall]) -> AsyncMeteredStream[T]: ...
+
+    @overload
+    def stream(self, stream: Iterable[T], /, **call: Unpack[ResponseCall]) -> MeteredStream[T]: ...
+
+    @overload
+    def stream(
+        self, stream: AbstractContextManager[Iterable[T]], /, **call: Unpack[ResponseCall]
+    ) -> MeteredStream[T]: ...
+
+    @overload
+    def stream(
+        self, stream: AbstractAsyncContextManager[AsyncIterable[T]], /, **call: Unpack[ResponseCall]
+    ) -> AsyncMeteredStream[T]: ...
+
+    def stream(self, stream: Any, /, **call: Any) -> MeteredStream[Any] | AsyncMeteredStream[Any]:
+        """Stands in for a stream of OpenAI's, Anthropic's or Google's library and records the call when it ends.
+
+        Chunks pass through untouched. Left early, broken off or without a usage of the vendor's the output is
+        estimated from what came, and marked so; give `prompt_tokens` (`estimate_tokens(prompt)`) for the input of
+        such a call, without it one that says no usage is rejected, never counted as nothing.
+        """
+        time_ns, scope = time.time_ns(), scopes.current.get()
+
+        def finish(reported: Reported, known: dict[str, Any]) -> None:
+            self._offer(Record(uuid7_int(time_ns), time_ns, scope, {**known, **call}, reported))
+
+        return (AsyncMeteredStream if is_async(stream) else MeteredStream)(stream, Ending(finish))
 
     def run(self, agent_id: str, run_id: str | None = None) -> scopes.Scoped:
         """One execution of an agent: `with meter.run("research_assistant") as run:`, or a decorator."""
@@ -146,3 +234,19 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def flush_async(self, timeout_seconds: float = 10.0) -> bool:
+        """`flush` for coroutines: the event loop goes on meanwhile."""
+        return await asyncio.to_thread(self._sender.flush, timeout_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+
+def _copied(value: object) -> object:
+    return dict(value) if isinstance(value, dict) else value

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from spendstream_sdk.ids import to_text
 from spendstream_sdk.normalise import SHAPES, UsageShapeError, normalise
+from spendstream_sdk.responses import Reported, provider_of, read
 from spendstream_sdk.scopes import Scope
 
 Event = dict[str, Any]
@@ -38,7 +39,8 @@ class Unusable(ValueError):
 
 
 class Record(NamedTuple):
-    """A call as the caller's thread left it. `fields` are `record`'s arguments; nothing is checked yet.
+    """A call as the caller's thread left it. `fields` are `record`'s arguments; nothing is checked yet. `reported` is
+    what was picked out of a vendor's response, if there was one.
 
     A tuple, as making one costs the caller a third of a frozen dataclass.
     """
@@ -47,6 +49,7 @@ class Record(NamedTuple):
     time_ns: int
     scope: Scope
     fields: Mapping[str, Any]
+    reported: Reported | None = None
 
 
 def to_event(record: Record, defaults: Mapping[str, str]) -> Event:
@@ -55,7 +58,14 @@ def to_event(record: Record, defaults: Mapping[str, str]) -> Event:
     event: Event = {"event_id": to_text(record.event_id), "occurred_at": _rfc3339(given, record.time_ns)}
     event |= defaults
     event |= {name: value for name, value in _scope_fields(record.scope).items() if value}
-    usage, service_tier = _vendor_usage(given) if "vendor_usage" in given else (_usage(given), "")
+    service_tier = ""
+    if record.reported is not None:
+        usage, said = _reported_usage(record.reported, given)
+        given = {name: value for name, value in said.items() if value} | given
+    elif "vendor_usage" in given:
+        usage, service_tier = _vendor_usage(given)
+    else:
+        usage = _usage(given)
     for name, value in given.items():
         if name not in _USAGE and name != "occurred_at":
             event[name] = _checked(name, value)
@@ -70,6 +80,32 @@ def to_event(record: Record, defaults: Mapping[str, str]) -> Event:
 
 def _scope_fields(scope: Scope) -> dict[str, str | None]:
     return {"run_id": scope.run_id, "agent_id": scope.agent_id, "section_path": scope.section_path}
+
+
+def _reported_usage(reported: Reported, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Usage and what else the response says. Counts the caller gave are for when it says no usage: an estimate."""
+    if reported.unreadable:
+        raise Unusable(reported.unreadable)
+    if "vendor_usage" in given:
+        raise Unusable("give a response or vendor_usage, not both")
+    said: dict[str, Any] = {
+        "provider": provider_of(reported), "model": reported.model, "operation": reported.operation
+    }  # fmt: skip
+    try:
+        found = read(reported)
+    except UsageShapeError as error:
+        raise Unusable(f"the response's usage: {error}") from None
+    if found is None:
+        if "prompt_tokens" not in given and not given.get("usage"):
+            raise Unusable(
+                "the response says no usage: ask for it (OpenAI streams: stream_options={'include_usage': True}), "
+                "or give prompt_tokens for an estimate"
+            )
+        return _usage(given), {**said, "tokens_estimated": True}
+    units = {**found.units, **_units(given)}
+    usage: dict[str, Any] = {**found.classes, **({"units": units} if units else {})}
+    estimated = bool(given.get("tokens_estimated"))
+    return usage, {**said, "service_tier": found.service_tier, "tokens_estimated": estimated}
 
 
 def _rfc3339(given: Mapping[str, Any], time_ns: int) -> str:
@@ -101,8 +137,8 @@ def _usage(given: Mapping[str, Any]) -> dict[str, Any]:
         if whole in simple:
             usage[rest_class] = simple[whole] - part_count
             usage |= {part_class: part_count} if part_count else {}
-    if given.get("units"):
-        usage["units"] = {str(name): _count(f"units.{name}", count) for name, count in dict(given["units"]).items()}
+    if units := _units(given):
+        usage["units"] = units
     if not usage:
         raise Unusable("there is no usage: give prompt_tokens and completion_tokens, usage or units")
     return usage
@@ -123,6 +159,13 @@ def _vendor_usage(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     # A call that used nothing differs from one that doesn't say.
     usage: dict[str, Any] = dict(used.classes) or ({} if used.units else {"input_uncached": 0})
     return usage | ({"units": dict(used.units)} if used.units else {}), used.service_tier
+
+
+def _units(given: Mapping[str, Any]) -> dict[str, int]:
+    units = given.get("units") or {}
+    if not isinstance(units, Mapping):
+        raise Unusable("units must be a mapping of names to counts")
+    return {str(name): _count(f"units.{name}", count) for name, count in units.items()}
 
 
 def _classes(usage: object) -> dict[str, Any]:

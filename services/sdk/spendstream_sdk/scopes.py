@@ -48,6 +48,9 @@ class Scoped:
         current.reset(self._tokens.pop())
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            # It would have left the scope before its first line runs, and its calls would be counted elsewhere.
+            raise TypeError(f"{function.__qualname__} is a generator: use the run or section in a `with` inside of it")
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

@@ -49,7 +49,8 @@ class Sender:
     def _reset(self) -> None:
         """As new: at first, and in a forked child, where neither the thread nor the lock's owner exists."""
         self._queue: deque[Record] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        # Reentrant: a stream that is collected as garbage in the middle of `offer` records its call too.
+        self._changed = threading.Condition(threading.RLock())
         self._counts: Counter[str] = Counter()
         self._in_flight = 0
         self._thread: threading.Thread | None = None

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+from pathlib import Path
 
+import pytest
 from spendstream_sdk import Meter, Stats
 
 from services.gateway.main import Gateway
 from services.gateway.settings import GatewaySettings
 from tests.integration.gateway.conftest import MakeKey, UsageTopic
+
+SDK = Path(__file__).resolve().parents[3] / "services" / "sdk"
 
 
 async def test_what_is_recorded_is_in_kafka_as_it_was_recorded(
@@ -66,3 +72,64 @@ def test_without_a_broker_the_way_to_kafka_waits_and_says_what_failed() -> None:
     meter.record(provider="openai", model="gpt-4o", prompt_tokens=1)
     meter.close(1)
     assert meter.stats().failed == 1
+
+
+async def test_grpc_carries_the_same_events(gateway: Gateway, make_key: MakeKey, usage_topic: UsageTopic) -> None:
+    key = await make_key("ingest", "acme")
+    with Meter.over_grpc(f"127.0.0.1:{gateway.grpc_port}", key, "acme") as meter:
+        with meter.run("planner"):
+            for number in range(1_001):
+                meter.record(provider="openai", model="gpt-4o", prompt_tokens=number, metadata={"n": str(number)})
+        meter.record(provider="openai", model="gpt-4o", prompt_tokens=1, tenant_id="bigco")
+        assert await meter.flush_async(20)
+        assert meter.stats() == Stats(sent=1_001, rejected=1)
+    events = [event for stored in usage_topic.read() for event in stored.batch.events]
+    assert sorted(event.usage.input_uncached for event in events) == list(range(1_001))
+    assert {(event.tenant_id, event.agent_id, len(event.metadata)) for event in events} == {("acme", "planner", 1)}
+
+
+async def test_over_grpc_a_wrong_key_is_a_count_and_nobody_there_is_a_wait(gateway: Gateway) -> None:
+    with Meter.over_grpc(f"127.0.0.1:{gateway.grpc_port}", "sps_unknown", "acme") as meter:
+        meter.record(provider="openai", model="gpt-4o", prompt_tokens=1)
+        assert await meter.flush_async(10)
+        assert meter.stats() == Stats(failed=1)
+    away = Meter.over_grpc("127.0.0.1:9", "key", "acme", timeout_seconds=0.5)
+    away.record(provider="openai", model="gpt-4o", prompt_tokens=1)
+    assert not await asyncio.to_thread(away.flush, 0.5)
+    assert away.stats() == Stats(queued=1)
+    await asyncio.to_thread(away.close, 0.2)
+    assert away.stats() == Stats(failed=1)
+
+
+@pytest.mark.parametrize(
+    "way", ["over_grpc({grpc!r}, {key!r}, 'acme')", "over_kafka({kafka!r}, 'acme', topic={topic!r})"]
+)
+async def test_a_fork_and_an_exit_lose_and_repeat_nothing_over_grpc_and_kafka(
+    gateway: Gateway, settings: GatewaySettings, make_key: MakeKey, usage_topic: UsageTopic, way: str
+) -> None:
+    made = way.format(
+        grpc=f"127.0.0.1:{gateway.grpc_port}", key=await make_key("ingest", "acme"),
+        kafka=settings.kafka_bootstrap, topic=settings.usage_topic,
+    )  # fmt: skip
+    program = (
+        "import os\n"
+        "from spendstream_sdk import Meter\n"
+        f"meter = Meter.{made}\n"
+        "def record(n):\n"
+        "    for _ in range(n):\n        meter.record(provider='p', model='m', prompt_tokens=1)\n"
+        "record(10)\nassert meter.flush()\nrecord(5)\n"
+        "child = os.fork()\n"
+        "record(3)\n"
+        "if child == 0:\n"
+        "    ok = meter.flush(20) and meter.stats().sent == 3\n"
+        "    os._exit(0 if ok else 1)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
+        # No flush: the exit sends what is left.
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env={**os.environ, "PYTHONPATH": str(SDK)}, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, errors.decode()
+    ids = usage_topic.event_ids()
+    assert (len(ids), len(set(ids))) == (21, 21)

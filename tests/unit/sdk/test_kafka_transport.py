@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from spendstream_sdk.kafka_transport import TOPIC, encode_batch
+from spendstream_sdk.kafka_transport import TOPIC
 from spendstream_sdk.records import Record, to_event
 from spendstream_sdk.scopes import Scope
+from spendstream_sdk.wire import encode_batch
 
 from services.contracts.json_event import decode_event
 from services.contracts.stubs.spendstream.v1 import usage_pb2
