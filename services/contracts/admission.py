@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Final
 
 from pricing.usage import USAGE_CLASSES
@@ -65,14 +66,34 @@ NANOS_PER_SECOND: Final = 1_000_000_000
 
 REPORTED_COST_USD: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,30})?")
 
+_TEXTS: Final = attrgetter(*TEXT_LIMITS)
+_COUNTS: Final = attrgetter(*USAGE_CLASSES)
 _STATUSES: Final = frozenset(usage_pb2.Status.values())
 _SERVICE_TIERS: Final = frozenset(usage_pb2.ServiceTier.values())
 
 
 def admit(event: usage_pb2.UsageEvent) -> str | None:
     """Why `event` can't be accepted, every reason by its field's name; None when it can."""
+    if _is_plain(event):
+        return None
     reasons = [*_texts(event), *_time(event), *_usage(event), *_numbers(event), *_metadata(event)]
     return "; ".join(reasons) if reasons else None
+
+
+def _is_plain(event: usage_pb2.UsageEvent) -> bool:
+    """Whether the event is right at a glance, as nearly all are; where not, the rules below say what is wrong.
+
+    A quarter of what reading the rules one by one costs: at the doors that is most of an event's work.
+    """
+    texts = _TEXTS(event)
+    if not all(texts[: len(REQUIRED_TEXTS)]) or max(map(len, texts)) > TEXT_MAX or "\0" in "".join(texts):
+        return False
+    counts = _COUNTS(event.usage)
+    if not (any(counts) and min(counts) >= 0 and max(counts) <= COUNT_MAX):
+        return False
+    if event.usage.units or event.metadata or event.reported_cost_usd:
+        return False
+    return not any(True for _ in _time(event)) and not any(True for _ in _numbers(event))
 
 
 def _texts(event: usage_pb2.UsageEvent) -> Iterator[str]:
