@@ -120,6 +120,8 @@ def make_server(door: UsageDoor) -> tuple[grpc.aio.Server, health.aio.HealthServ
             # A connection whose other end is gone is noticed, and none lives for ever, whatever calls it holds open.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            # A sender that asks now and then whether we are there is not sent away for it.
+            ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
             ("grpc.max_connection_age_ms", GRPC_CONNECTION_SECONDS_MAX * 1_000),
             ("grpc.max_connection_age_grace_ms", GRPC_CONNECTION_SECONDS_MAX * 1_000),
         ],

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+import grpc
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -88,8 +89,13 @@ async def running(settings: GatewaySettings) -> AsyncIterator[Gateway]:
 @asynccontextmanager
 async def _grpc(door: UsageDoor, settings: GatewaySettings) -> AsyncIterator[int]:
     server, health = make_server(door)
+    address = f"{settings.gateway_host}:{settings.grpc_port}"
     try:
-        port = server.add_insecure_port(f"{settings.gateway_host}:{settings.grpc_port}")
+        if settings.gateway_tls_key is None or settings.gateway_tls_certificate is None:
+            port = server.add_insecure_port(address)
+        else:
+            pair = (settings.gateway_tls_key.read_bytes(), settings.gateway_tls_certificate.read_bytes())
+            port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
     except RuntimeError:
         raise PortTaken(f"SPENDSTREAM_GRPC_PORT {settings.grpc_port} can't be listened on; is it in use?") from None
     await server.start()
@@ -137,6 +143,8 @@ async def _http(app: FastAPI, settings: GatewaySettings) -> AsyncIterator[int]:
         access_log=False,
         server_header=False,
         lifespan="off",
+        ssl_certfile=settings.gateway_tls_certificate,
+        ssl_keyfile=settings.gateway_tls_key,
         limit_concurrency=_HTTP_CONNECTIONS_MAX,
         timeout_graceful_shutdown=int(_STOP_SECONDS),
     )

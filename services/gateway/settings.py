@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.contracts.topics import USAGE_EVENTS
@@ -32,6 +34,9 @@ class GatewaySettings(KafkaSecuritySettings):
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=0, le=65535)
     grpc_port: int = Field(default=50051, ge=0, le=65535)
+    # Both doors speak TLS when both are given: PEM files, the certificate with its chain.
+    gateway_tls_certificate: Path | None = None
+    gateway_tls_key: Path | None = None
     usage_topic: str = USAGE_EVENTS.name
     log_level: str = "info"
     # How long events of different requests wait for each other, to share a Kafka message.
@@ -47,3 +52,13 @@ class GatewaySettings(KafkaSecuritySettings):
     unknown_keys_per_minute: float = Field(default=600, ge=0)
     # Bodies being received, all requests together.
     gateway_receiving_bytes_max: int = Field(default=128 * 1024 * 1024, ge=BODY_BYTES_MAX)
+
+    @model_validator(mode="after")
+    def _tls_whole(self) -> GatewaySettings:
+        files = (self.gateway_tls_certificate, self.gateway_tls_key)
+        if (files[0] is None) != (files[1] is None):
+            raise ValueError("TLS needs both SPENDSTREAM_GATEWAY_TLS_CERTIFICATE and SPENDSTREAM_GATEWAY_TLS_KEY")
+        missing = [str(path) for path in files if path is not None and not path.is_file()]
+        if missing:
+            raise ValueError(f"there is no file {', '.join(missing)}, which a SPENDSTREAM_GATEWAY_TLS_ setting names")
+        return self

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [backlog] [latency] [soak] [pricing]`: measures, prints tables. Nothing here is a test.
+"""`python -m tests.bench [NAME ...]`: measures, prints Markdown tables. Nothing here is a test.
 
 Backends are those the environment names (see tests.backends), else embedded ones of its own.
 """
@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 from services.runtime.embedded.backends import Backends
 from tests.backends import running_backends
-from tests.bench import backlog, latency, pricing_speed, soak
+from tests.bench import backlog, caller, doors, latency, pricing_speed, soak
 from tests.bench.resources import versions
 
-_NAMES = ("pricing", "backlog", "latency", "soak")
+_NAMES = ("pricing", "caller", "doors", "backlog", "latency", "soak")
 # Five minutes by itself: only when it is asked for.
 _LONG = {"soak"}
 
@@ -34,7 +34,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--shuffled", action="store_true", help="events of a backlog in no order of time")
     parser.add_argument("--rate", type=int, default=2_000, help="events a second for latency")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long latency sends")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long latency and doors send")
     parser.add_argument("--soak-rate", type=int, default=10_000, help="events a second for soak")
     parser.add_argument("--soak-seconds", type=float, default=300.0, help="how long soak sends")
     asked = parser.parse_args()
@@ -56,11 +56,15 @@ def main() -> None:
     print(f"`{shlex.join(['python', '-m', 'tests.bench', *sys.argv[1:]])}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     with ExitStack() as stack:
         backends: Backends | None = None
-        if {"backlog", "latency", "soak"} & set(names):
+        if {"backlog", "doors", "latency", "soak"} & set(names):
             backends = stack.enter_context(running_backends())
             print(f"\n{versions(backends.database_dsn)}")
         if "pricing" in names:
             _print("Pricing", pricing_speed.measure())
+        if "caller" in names:
+            _print("SDK, the caller's side", caller.measure())
+        if "doors" in names and backends:
+            _print("Doors", doors.measure(backends, asked.seconds))
         if "backlog" in names and backends:
             lines = backlog.measure(backends, asked.events, asked.naive_events, asked.duplicates, asked.shuffled)
             _print("Backlog", lines)

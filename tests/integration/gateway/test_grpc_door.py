@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+import time
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from services.contracts.stubs.spendstream.v1 import usage_pb2
-from services.gateway.main import Gateway
+from services.gateway.main import Gateway, running
+from services.gateway.settings import GRPC_CALLS_MAX, GatewaySettings
 from tests.integration.gateway.conftest import ADMIN_KEY, MakeKey, UsageTopic, usage_stub
+from tests.integration.tls.certificates import Authority
 
 Stub = Any  # generated without types
 
@@ -137,3 +144,79 @@ async def test_health_and_reflection_are_there(channel: grpc.aio.Channel) -> Non
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     [listed] = [r async for r in reflection.ServerReflectionInfo(iter([request]))]
     assert "spendstream.v1.UsageService" in {s.name for s in listed.list_services_response.service}
+
+
+async def test_a_bad_event_is_named_and_its_neighbours_are_taken(stub: Stub, usage_topic: UsageTopic) -> None:
+    without_usage, nameless, future = an_event("no-usage"), an_event(""), an_event("year-2200")
+    without_usage.ClearField("usage")
+    future.occurred_at.seconds = 7_258_118_400
+    events = [an_event("good"), without_usage, nameless, future]
+    answer = await stub.RecordUsage(a_request(events), metadata=bearer(ADMIN_KEY))
+    assert answer.accepted == 1
+    assert [(r.index, r.event_id, r.reason) for r in answer.rejected] == [
+        (1, "no-usage", "usage is required: at least one usage class or unit"),
+        (2, "", "event_id is required"),
+        (3, "year-2200", "occurred_at is not within the years 2000 to 2099"),
+    ]
+    assert usage_topic.event_ids() == ["good"]
+
+
+async def test_a_deadline_is_kept_and_what_was_under_way_is_safe_to_send_again(
+    settings: GatewaySettings, usage_topic: UsageTopic
+) -> None:
+    slow = settings.model_copy(update={"gateway_linger_ms": 1_000.0})
+    async with running(slow) as gateway, grpc.aio.insecure_channel(f"127.0.0.1:{gateway.grpc_port}") as channel:
+        stub = usage_stub(channel)
+        started = time.monotonic()
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await stub.RecordUsage(a_request([an_event()]), metadata=bearer(ADMIN_KEY), timeout=0.2)
+        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert time.monotonic() - started < 0.9
+        answer = await stub.RecordUsage(a_request([an_event()]), metadata=bearer(ADMIN_KEY), timeout=10)
+        assert answer.accepted == 1
+    assert set(usage_topic.event_ids()) == {"e-1"}
+
+
+async def test_more_calls_at_once_than_the_limit_are_told_to_come_again(channel: grpc.aio.Channel, stub: Stub) -> None:
+    hold = asyncio.Event()
+
+    async def held() -> AsyncIterator[usage_pb2.StreamUsageRequest]:
+        yield usage_pb2.StreamUsageRequest(batch=usage_pb2.UsageBatch(events=[an_event()]))
+        await hold.wait()
+
+    streams = [stub.StreamUsage(held(), metadata=bearer(ADMIN_KEY)) for _ in range(GRPC_CALLS_MAX)]
+    await asyncio.sleep(0.5)  # until all of them have arrived
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.RecordUsage(a_request([an_event()]), metadata=bearer(ADMIN_KEY), timeout=10)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    hold.set()
+    answers = await asyncio.gather(*streams)
+    assert {answer.accepted for answer in answers} == {1}
+    assert (await stub.RecordUsage(a_request([an_event()]), metadata=bearer(ADMIN_KEY))).accepted == 1
+
+
+async def test_both_doors_speak_tls_and_only_to_who_trusts_the_authority(
+    settings: GatewaySettings, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path, "authority")
+    server = authority.server("gateway")
+    tls = {"gateway_host": "localhost", "gateway_tls_certificate": server.certificate, "gateway_tls_key": server.key}
+    trusted = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
+    stranger = grpc.ssl_channel_credentials(Authority(tmp_path, "stranger").certificate.read_bytes())
+    async with running(settings.model_copy(update=tls)) as gateway:
+        address = f"localhost:{gateway.grpc_port}"
+        async with grpc.aio.secure_channel(address, trusted) as channel:
+            answer = await usage_stub(channel).RecordUsage(a_request([an_event()]), metadata=bearer(ADMIN_KEY))
+            assert answer.accepted == 1
+        for channel in (grpc.aio.secure_channel(address, stranger), grpc.aio.insecure_channel(address)):
+            async with channel:
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await usage_stub(channel).RecordUsage(a_request([an_event()]), metadata=bearer(ADMIN_KEY))
+                assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        url = f"https://localhost:{gateway.http_port}/readyz"
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        async with httpx.AsyncClient(verify=context) as client:
+            assert (await client.get(url)).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            async with httpx.AsyncClient() as client:
+                await client.get(url)
