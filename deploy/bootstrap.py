@@ -53,6 +53,7 @@ CHECKS = (
     ("proto drift of the SDK", ["python", "services/sdk/generate_proto.py", "--check"]),
     ("normaliser of the SDK", ["python", "services/sdk/copy_normaliser.py", "--check"]),
     ("schema drift", ["python", "-m", "deploy.generate_schema", "--check"]),
+    ("reference drift", ["python", "-m", "deploy.generate_reference", "--check"]),
     ("price book", ["python", "-m", "pricing.check"]),
     ("image lint", ["hadolint", "deploy/Dockerfile"]),
     ("known vulnerabilities", ["python", "-m", "deploy.audit_packages"]),

@@ -15,6 +15,8 @@ _COMMANDS = {
     "dlq": ("services.cli.dlq", "dlq", "List, show and replay dead letters."),
     "quarantine": ("services.cli.quarantine", "quarantine", "List and admit events outside the acceptance window."),
     "keys": ("services.cli.keys", "keys", "Make, list and revoke API keys."),
+    "top": ("services.cli.top", "top", "Show what is being spent right now, and on what."),
+    "completion": ("services.cli.completion", "completion", "Print what a shell needs to complete commands."),
     "adopt": ("services.cli.adopt", "adopt", "Go on with a usage topic that was recreated, cut or restored."),
 }
 

@@ -14,9 +14,10 @@ import click
 
 from pricing.book import DEFAULT_BOOK_PATH, PriceBookError, load_book, read_book, read_text
 from pricing.check import main as check_book
-from pricing.entries import END_OF_TIME_US, Entry, PriceBook
+from pricing.entries import END_OF_TIME_US, Entry, ModelPrices, PriceBook
 from pricing.money import pico_from_usd_per_million, usd_string
 from pricing.usage import USAGE_CLASSES
+from services.cli.operating import show_json
 from services.cli.price_list import ListedEntry, ListedModel, listed_models
 from services.cli.price_text import model_lines, provider_lines, with_entries, with_models
 
@@ -24,6 +25,8 @@ _DAY_US = 86_400_000_000
 _BOOK = click.option(
     "--book", "path", type=click.Path(path_type=Path), default=DEFAULT_BOOK_PATH, help="The price book's file."
 )
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 
 
 @click.group(help="The price book: check it, look into it, take over prices from an open list.")
@@ -33,21 +36,37 @@ def price() -> None:
 
 @price.command(help="Is the book right? One line for each problem.")
 @_BOOK
-def check(path: Path) -> None:
-    sys.exit(check_book([str(path)]))
+@_JSON
+def check(path: Path, as_json: bool) -> None:
+    if not as_json:
+        sys.exit(check_book([str(path)]))
+    try:
+        book = load_book(path)
+    except PriceBookError as error:
+        problems = [
+            {"key": problem.key, "line": problem.line, "message": problem.message} for problem in error.problems
+        ]
+        show_json({"right": False, "problems": problems})
+        sys.exit(1)
+    models = sum(len(provider.models) for provider in book.providers.values())
+    show_json({"right": True, "version": book.version, "providers": len(book.providers), "models": models})
 
 
 @price.command(help="What a model costs, with its history.")
 @click.argument("model")
 @click.option("--provider", help="Only this provider's.")
 @_BOOK
-def show(model: str, provider: str | None, path: Path) -> None:
+@_JSON
+def show(model: str, provider: str | None, path: Path, as_json: bool) -> None:
     book = _load(path)
     found = [
         (name, prices) for name in book.providers if provider in (None, name) and (prices := book.find(name, model))
     ]
     if not found:
         raise click.ClickException(f"the book has no price for {model!r}: calls of it are counted as unpriced")
+    if as_json:
+        show_json([_as_json(name, prices) for name, prices in found])
+        return
     for name, prices in found:
         click.echo(
             f"{prices.name} ({prices.tier}){'' if prices.name == f'{name}/{model}' else f', also named {model}'}"
@@ -62,7 +81,8 @@ def show(model: str, provider: str | None, path: Path) -> None:
 @click.option("--since", default="2026-01-01", help="When prices begin that the list doesn't date.", show_default=True)
 @click.option("--write", is_flag=True, help="Write the book; else only say what would be new.")
 @click.option("--matching", default="", help="Only models whose names begin with one of these, separated by commas.")
-def import_(path: Path, wanted: tuple[str, ...], since: str, write: bool, matching: str) -> None:
+@_JSON
+def import_(path: Path, wanted: tuple[str, ...], since: str, write: bool, matching: str, as_json: bool) -> None:
     text, book = read_text(path), _load(path)
     today = datetime.now(UTC).date()
     prefixes = tuple(prefix for prefix in matching.split(",") if prefix)
@@ -78,8 +98,11 @@ def import_(path: Path, wanted: tuple[str, ...], since: str, write: bool, matchi
         for model in listed
     ]
     compared = compare(book, listed, today)
-    for line in compared.lines():
-        click.echo(line)
+    if as_json:
+        show_json(compared.to_json() | {"written": write})
+    else:
+        for line in compared.lines():
+            click.echo(line)
     if write:
         text = with_models(text, compared.new, since, str(today))
         for model, name, entries in compared.changed:
@@ -89,7 +112,9 @@ def import_(path: Path, wanted: tuple[str, ...], since: str, write: bool, matchi
         except PriceBookError as error:
             raise click.ClickException(f"nothing was written, the book would be wrong:\n{error}") from error
         path.write_text(text, encoding="utf-8")
-        click.echo(f"written: price book {written.version}. Look at the difference before it is committed.")
+        click.echo(
+            f"written: price book {written.version}. Look at the difference before it is committed.", err=as_json
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +126,18 @@ class Compared:
     disagreeing: tuple[str, ...]
     left_out: tuple[str, ...]
     equal: int
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "new": [f"{model.provider}/{model.name}" for model in self.new],
+            "changed": [
+                {"model": f"{model.provider}/{name}", "from": [str(entry.since) for entry in entries]}
+                for model, name, entries in self.changed
+            ],
+            "disagreeing": list(self.disagreeing),
+            "left_out": list(self.left_out),
+            "equal": self.equal,
+        }
 
     def lines(self) -> Iterable[str]:
         yield from (f"new: {model.provider}/{model.name}" for model in self.new)
@@ -193,6 +230,28 @@ def _said(entry: Entry) -> str:
     prices = zip(USAGE_CLASSES, plan.bands[0].prices, strict=True)
     said = [f"{name} {_per_million(price)}" for name, price in prices if price is not None]
     return ", ".join([*said, *(f"{name} {usd_string(price)} each" for name, price in plan.unit_prices.items())])
+
+
+def _as_json(provider: str, prices: ModelPrices) -> dict[str, object]:
+    """Prices per million tokens and per unit, as decimal texts; the last entry has no end."""
+    entries = []
+    for entry in prices.entries:
+        plan = entry.plan("")
+        priced = zip(USAGE_CLASSES, plan.bands[0].prices, strict=True) if plan else ()
+        entries.append(
+            {
+                "from": _day(entry.effective_from_us),
+                "until": _day(entry.effective_until_us),
+                "usd_per_million": {name: _per_million(price) for name, price in priced if price is not None},
+                "usd_per_unit": {name: usd_string(price) for name, price in plan.unit_prices.items()} if plan else {},
+                "source": entry.source,
+            }
+        )
+    return {"provider": provider, "model": prices.name, "tier": prices.tier, "entries": entries}
+
+
+def _day(us: int) -> str | None:
+    return None if us == END_OF_TIME_US else datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%d")
 
 
 def _load(path: Path) -> PriceBook:

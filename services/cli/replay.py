@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -14,6 +16,7 @@ from services.cli.client import Client, Unreachable
 from services.cli.delivery import Outcome, Reading, Sent, Span, send_all, wait_counted
 from services.cli.events_csv import BadFile, is_field
 from services.cli.events_file import Source, Survey, events, survey
+from services.cli.operating import show_json
 from services.cli.system import spendstream
 from services.cli.times import parse_instant
 from services.contracts.limits import ACCEPT_FUTURE_SECONDS, ACCEPT_PAST_SECONDS
@@ -73,7 +76,10 @@ class _OneLine(click.Command):
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--map", "pairs", type=_Pair(), multiple=True, help="A CSV column for a field: occurred_at=TIMESTAMP.")
 @click.option("--shift-end", type=_Instant(), help="Move all events in time so that the last one falls here.")
-def replay(file: Path, pairs: tuple[tuple[str, str], ...], shift_end: datetime | None, **constants: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+def replay(
+    file: Path, pairs: tuple[tuple[str, str], ...], shift_end: datetime | None, as_json: bool, **constants: str | None
+) -> None:
     """Send FILE, JSON lines of events or a CSV, through the running Spendstream; start one if there is none.
 
     The whole file is checked before anything is sent. Ids come from tenant, line number and line, so that sending
@@ -81,7 +87,7 @@ def replay(file: Path, pairs: tuple[tuple[str, str], ...], shift_end: datetime |
     """
     given = {name: text for name, text in constants.items() if text}
     try:
-        ok = _replay(Source(file, dict(pairs), given), shift_end)
+        ok = _replay(Source(file, dict(pairs), given), shift_end, as_json=as_json)
     except BadFile as error:
         raise SystemExit(_complain(f"{file}: {error}")) from error
     except Unreachable as error:
@@ -101,7 +107,7 @@ def _complain(message: str) -> int:
     return 1
 
 
-def _replay(source: Source, shift_end: datetime | None) -> bool:
+def _replay(source: Source, shift_end: datetime | None, *, as_json: bool) -> bool:
     found = survey(source)
     if len(found.tenants) > 1:
         raise BadFile(f"it has events of {len(found.tenants)} tenants; replay one tenant at a time with --tenant")
@@ -118,7 +124,10 @@ def _replay(source: Source, shift_end: datetime | None) -> bool:
             sent = send_all(client, events(source, shift), lambda n: progress.advance(sending, n))
             counting = progress.add_task("counted", total=sent.accepted)
             after = wait_counted(client, span, before, sent.accepted, lambda n: progress.update(counting, completed=n))
-    click.echo(report(source.path.name, found, span, sent, before, after))
+    if as_json:
+        show_json(to_json(source.path.name, found, span, sent, before, after))
+    else:
+        click.echo(report(source.path.name, found, span, sent, before, after))
     return _judge(sent, Outcome.between(before, after))
 
 
@@ -146,6 +155,28 @@ def report(name: str, found: Survey, span: Span, sent: Sent, before: Reading, af
             *(f"  {label:<18} {text:>14}" for label, text in lines.items()),
         ]
     )
+
+
+def to_json(name: str, found: Survey, span: Span, sent: Sent, before: Reading, after: Reading) -> dict[str, Any]:
+    """The report for programs: the same figures, money as an exact decimal text."""
+    totals, outcome = after.totals, Outcome.between(before, after)
+    return {
+        "file": name,
+        "sent": found.events,
+        "accepted": sent.accepted,
+        "rejected": sent.rejected,
+        **asdict(outcome),
+        "tenant_id": span.tenant_id,
+        "first_day": str(span.first),
+        "last_day": str(span.last),
+        "totals": {
+            "calls": totals.calls,
+            "prompt_tokens": totals.prompt_tokens,
+            "completion_tokens": totals.completion_tokens,
+            "cost_usd": f"{totals.cost_usd:f}",
+            "unpriced_events": totals.unpriced_events,
+        },
+    }
 
 
 def format_usd(cost_usd: str) -> str:

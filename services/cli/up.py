@@ -56,9 +56,12 @@ class StopRequested(BaseException):
 
 
 @click.command()
-def up() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Where everything is, as JSON on stdout, once it is ready.")
+def up(as_json: bool) -> None:
     """Run everything: broker, database, services and the demo, until Ctrl-C."""
     started_at = time.monotonic()
+    if as_json:
+        sys.stdout = sys.stderr  # all that is said on the way; the one document goes out past it
     try:
         settings = UpSettings()
     except ValidationError as error:
@@ -67,7 +70,7 @@ def up() -> None:
     _install_signal_handlers(supervisor)
     try:
         with ExitStack() as stack:
-            _bring_up(settings, supervisor, stack, started_at)
+            _bring_up(settings, supervisor, stack, started_at, as_json=as_json)
             supervisor.run()
     except StopRequested:
         _say("Stopped. The data is kept.")
@@ -75,7 +78,9 @@ def up() -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _bring_up(settings: UpSettings, supervisor: Supervisor, stack: ExitStack, started_at: float) -> None:
+def _bring_up(
+    settings: UpSettings, supervisor: Supervisor, stack: ExitStack, started_at: float, *, as_json: bool
+) -> None:
     home = stack.enter_context(Home(settings.home_path))
     (home.path / FILE_NAME).unlink(missing_ok=True)
     ports = _choose_ports(settings)
@@ -97,7 +102,11 @@ def _bring_up(settings: UpSettings, supervisor: Supervisor, stack: ExitStack, st
     stack.callback((home.path / FILE_NAME).unlink, missing_ok=True)
     seconds = time.monotonic() - started_at
     link = _sign_in_url(ports, connections)
-    _say(banner(ports, link, connections.admin_key, home.path, seconds, demo=settings.demo))
+    if as_json:
+        shown = {name: value for name, value in record.items() if name != "database_dsn"}
+        print(json.dumps({**shown, "sign_in_url": link, "home": str(home.path)}), file=sys.__stdout__, flush=True)
+    else:
+        _say(banner(ports, link, connections.admin_key, home.path, seconds, demo=settings.demo))
 
 
 def _sign_in_url(ports: Ports, connections: Connections) -> str:

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 from services.runtime.embedded.backends import Backends
 from tests.backends import running_backends
-from tests.bench import backlog, caller, doors, latency, pricing_speed, soak
+from tests.bench import backlog, caller, doors, latency, pricing_speed, size, soak
 from tests.bench.resources import versions
 
-_NAMES = ("pricing", "caller", "doors", "backlog", "latency", "soak")
+_NAMES = ("pricing", "caller", "doors", "backlog", "latency", "size", "soak")
 # Five minutes by itself: only when it is asked for.
 _LONG = {"soak"}
 
@@ -27,7 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all but soak when left out"
     )
-    parser.add_argument("--events", type=int, default=500_000, help="of each backlog")
+    parser.add_argument("--events", type=int, default=500_000, help="of each backlog, and of size")
     parser.add_argument("--naive-events", type=int, default=20_000, help="for the agent it is compared with")
     parser.add_argument(
         "--duplicates", type=float, nargs="*", default=[0.0, 0.001, 0.01], help="shares, a backlog each"
@@ -56,7 +56,7 @@ def main() -> None:
     print(f"`{shlex.join(['python', '-m', 'tests.bench', *sys.argv[1:]])}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     with ExitStack() as stack:
         backends: Backends | None = None
-        if {"backlog", "doors", "latency", "soak"} & set(names):
+        if {"backlog", "doors", "latency", "size", "soak"} & set(names):
             backends = stack.enter_context(running_backends())
             print(f"\n{versions(backends.database_dsn)}")
         if "pricing" in names:
@@ -68,6 +68,8 @@ def main() -> None:
         if "backlog" in names and backends:
             lines = backlog.measure(backends, asked.events, asked.naive_events, asked.duplicates, asked.shuffled)
             _print("Backlog", lines)
+        if "size" in names and backends:
+            _print("Size", size.measure(backends, asked.events))
         if "latency" in names and backends:
             _print("Latency", latency.measure(backends, asked.rate, asked.seconds))
         if "soak" in names and backends:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from click.testing import CliRunner
 
@@ -165,3 +166,19 @@ def test_without_the_list_it_says_what_to_install(path: Path, monkeypatch: pytes
     assert result.exit_code == 1
     assert "pip install genai-prices" in result.output
     assert read_book(path.read_text()).version.startswith("1+")
+
+
+def test_prices_can_be_had_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "book.yaml"
+    path.write_text(BOOK)
+    (shown,) = orjson.loads(CliRunner().invoke(main, ["price", "show", "gpt-4o", "--book", str(path), "--json"]).stdout)
+    (entry,) = shown["entries"]
+    assert (shown["provider"], entry["from"], entry["until"]) == ("openai", "2026-01-01", None)
+    assert {name: D(usd) for name, usd in entry["usd_per_million"].items()} == {
+        "input_uncached": D("2.5"), "output_text": D(10)
+    }  # fmt: skip
+    checked = CliRunner().invoke(main, ["price", "check", "--book", str(path), "--json"])
+    assert (checked.exit_code, orjson.loads(checked.stdout)["models"]) == (0, 2)
+    path.write_text(BOOK.replace('"2.50"', '"-1"'))
+    checked = CliRunner().invoke(main, ["price", "check", "--book", str(path), "--json"])
+    assert (checked.exit_code, orjson.loads(checked.stdout)["right"]) == (1, False)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from services.cli.client import Ledger, Totals
 from services.cli.delivery import Outcome, Reading, Sent, Span, batches
 from services.cli.events_file import Survey
-from services.cli.replay import format_usd, replay, report
+from services.cli.replay import format_usd, replay, report, to_json
 
 ON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEFORE = Reading(Totals(0, 0, 0, Decimal(0), 0, None), Ledger(90, 5, 3, 2))
@@ -54,6 +54,15 @@ def test_the_report_says_what_the_system_says_exactly() -> None:
         assert figure in text + "\n"
     assert "azure, 2026-11-21 (UTC)" in text
     assert "dead-lettered" not in text
+
+
+def test_the_report_for_programs_has_the_same_figures() -> None:
+    day = date(2026, 11, 21)
+    found, sent = Survey(19_366, frozenset({"azure"}), ON, ON), Sent(accepted=19_366)
+    said = to_json("trace.csv", found, Span("azure", day, day), sent, BEFORE, AFTER)
+    assert (said["sent"], said["counted"], said["duplicate"], said["rejected"]) == (19_366, 19_366, 0, [])
+    assert Decimal(said["totals"]["cost_usd"]) == Decimal("96.791325")
+    assert said["totals"]["prompt_tokens"] == 22_361_870
 
 
 def test_what_became_of_a_file_is_the_difference_of_two_readings() -> None:
