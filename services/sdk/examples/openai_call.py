@@ -27,21 +27,8 @@ def main() -> int:
             except OpenAIError as error:
                 print(error, file=sys.stderr)
                 return 1
-            usage = answer.usage
-            if usage is not None:
-                # At OpenAI cached tokens are part of the prompt's and reasoning tokens part of the completion's.
-                prompt_details, completion_details = usage.prompt_tokens_details, usage.completion_tokens_details
-                meter.record(
-                    provider="openai",
-                    model=answer.model,
-                    prompt_tokens=usage.prompt_tokens,
-                    cached_tokens=prompt_details.cached_tokens if prompt_details else None,
-                    completion_tokens=usage.completion_tokens,
-                    reasoning_tokens=completion_details.reasoning_tokens if completion_details else None,
-                    feature="examples",
-                    operation="chat",
-                    latency_ms=round((time.monotonic() - started) * 1_000),
-                )
+            latency_ms = round((time.monotonic() - started) * 1_000)
+            meter.record(answer, feature="examples", latency_ms=latency_ms)
         print(answer.choices[0].message.content)
         meter.flush()
         print(meter.stats())

@@ -15,6 +15,7 @@ from services.contracts.stubs.spendstream.v1 import usage_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = ("README.md", "docs/sending-events.md")
+ALL = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 _SHELL = {"'$(cat /proc/sys/kernel/random/uuid)'": "some-id", "'$(date -u +%FT%TZ)'": "2026-11-22T12:00:00Z"}
 
 
@@ -40,7 +41,7 @@ def test_the_grpcurl_command_sends_an_acceptable_event(document: str) -> None:
     assert [admit(event) for event in request.batch.events] == [None]
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "services/sdk/README.md"])
+@pytest.mark.parametrize("document", [*ALL, "services/sdk/README.md"])
 def test_links_to_files_lead_somewhere(document: str) -> None:
     path = ROOT / document
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from spendstream_sdk.scopes import OUTSIDE, Scope, current, run, section
@@ -52,3 +53,15 @@ async def test_tasks_side_by_side_keep_their_sections_apart() -> None:
 def test_a_run_keeps_an_id_it_is_given() -> None:
     with run("a", "run-7") as scope:
         assert scope.run_id == "run-7"
+
+
+def test_a_generator_is_refused_as_its_calls_would_be_counted_elsewhere() -> None:
+    def chunks() -> Iterator[int]:
+        yield 1
+
+    async def pieces() -> AsyncIterator[int]:
+        yield 1
+
+    for function in (chunks, pieces):
+        with pytest.raises(TypeError, match="is a generator: use the run or section in a `with`"):
+            run("a", None)(function)
