@@ -15,6 +15,7 @@ from rich.text import Text
 MEASURES = ("cost_usd", "calls", "total_tokens", "errors", "wasted_cost_usd")
 _BAR_CELLS = 16
 _SPARKS = " ▁▂▃▄▅▆▇█"
+_POINTS_MAX = 60
 _ACCENT, _QUIET = "cyan", "dim"
 
 
@@ -65,15 +66,15 @@ def _head(look: Look) -> Text:
     text.append(f" in the last {window_text(look.window)}", style=_QUIET)
     if look.tenant_id:
         text.append(f" by {look.tenant_id}", style=_QUIET)
-    text.append(f"   {usd(cost / hours)} an hour   {int(look.totals.get('calls') or 0):,} calls")
+    text.append(f"   {usd(cost / hours)} an hour   {int(look.totals.get('calls') or 0):,} calls\n")
     wasted = Decimal(look.totals.get("wasted_cost_usd") or 0)
     if wasted:
-        text.append(f"   {usd(wasted)} wasted", style="yellow")
+        text.append(f"{usd(wasted)} wasted   ", style="yellow")
     if look.unpriced_events:
-        text.append(f"   {look.unpriced_events:,} calls without a price", style="bold yellow")
+        text.append(f"{look.unpriced_events:,} calls without a price   ", style="bold yellow")
     if look.data_through is not None:
         behind = max(look.at - look.data_through, timedelta())
-        text.append(f"   counted up to {behind.total_seconds():.0f} s ago", style=_QUIET)
+        text.append(f"counted up to {behind.total_seconds():.0f} s ago", style=_QUIET)
     return text
 
 
@@ -106,7 +107,10 @@ def _cells(cost: Decimal, most: Decimal) -> int:
 
 
 def sparkline(amounts: Sequence[Decimal]) -> str:
-    """A character an amount, the largest one full; little differs from nothing."""
+    """A character an amount, or for several of them where there are many, the largest one full; little differs from
+    nothing."""
+    each = -(-len(amounts) // _POINTS_MAX) or 1
+    amounts = [sum(amounts[start : start + each], Decimal(0)) for start in range(0, len(amounts), each)]
     most = max(amounts, default=Decimal(0))
     steps = len(_SPARKS) - 1
     return "".join(_SPARKS[max(1, round(steps * amount / most)) if amount and most else 0] for amount in amounts)

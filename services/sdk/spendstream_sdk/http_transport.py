@@ -33,6 +33,7 @@ class HttpTransport:
     def send(self, events: Sequence[Event]) -> Delivered:
         """See `Transport.send`."""
         body = json.dumps(events, ensure_ascii=False, separators=(",", ":")).encode()
+        kept_open = self._connection is not None
         try:
             connection = self._connect()
             connection.request("POST", self._path, body, self._headers)
@@ -40,6 +41,8 @@ class HttpTransport:
             answer = response.read(_ANSWER_BYTES_MAX)
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            if kept_open and isinstance(error, ConnectionError):
+                return self.send(events)  # closed over there while it was idle: no news, and the ids stay the same
             raise TryAgain(f"{self._host} doesn't answer ({error or type(error).__name__})") from error
         if response.will_close:
             self.close()

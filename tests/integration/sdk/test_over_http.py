@@ -32,7 +32,9 @@ def test_a_busy_door_gets_the_same_batch_until_it_takes_it(door: Door) -> None:
     assert door.requests == [door.requests[0]] * 4
 
 
-def test_a_connection_lost_before_the_answer_is_made_anew_and_the_batch_sent_again(door: Door) -> None:
+def test_a_connection_lost_before_the_answer_is_made_anew_and_the_batch_sent_again(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
     with Meter(door.url, "key", "t", limits=QUICK) as meter:
         record(meter)
         assert meter.flush(10)
@@ -41,6 +43,7 @@ def test_a_connection_lost_before_the_answer_is_made_anew_and_the_batch_sent_aga
         assert meter.flush(10)
         assert meter.stats() == Stats(sent=2)
     assert len(set(door.event_ids)) == 2
+    assert caplog.messages == [], "doors close idle connections: that is nothing to warn of"
 
 
 def test_one_connection_is_kept_for_many_batches(door: Door) -> None:

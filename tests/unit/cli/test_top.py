@@ -69,6 +69,7 @@ def test_small_amounts_keep_three_digits(amount: str, text: str) -> None:
 def test_a_little_differs_from_nothing_in_the_line() -> None:
     assert sparkline([Decimal(8), Decimal(0), Decimal("0.001"), Decimal(4)]) == "█ ▁▄"
     assert sparkline([]) == ""
+    assert sparkline([Decimal(1)] * 120 + [Decimal(6)]) == "▄" * 40 + "█"
 
 
 def test_windows_are_named_by_their_largest_unit() -> None:
