@@ -65,6 +65,9 @@ class UsageDoor:
                 raise MalformedBatch("there was no request")
             intake = await self._read(request, principal)
             await self._ingest.publish("grpc", intake)
+        except asyncio.CancelledError:  # its deadline passed, or the caller went away
+            metrics.REQUESTS.labels("grpc", "CANCELLED").inc()
+            raise
         except Exception as error:
             await _abort(context, error)
         metrics.REQUESTS.labels("grpc", "OK").inc()
@@ -95,6 +98,11 @@ class UsageDoor:
                 await in_flight.popleft()
             if not event_count:
                 raise MalformedBatch("the stream was empty: send at least one event")
+        except asyncio.CancelledError:
+            metrics.REQUESTS.labels("grpc", "CANCELLED").inc()
+            for task in in_flight:  # Kafka may have them already; nobody waits for how it ends
+                task.add_done_callback(_forget)
+            raise
         except Exception as error:
             await asyncio.gather(*in_flight, return_exceptions=True)
             await _abort(context, error)
@@ -146,6 +154,12 @@ async def announce_serving(health_servicer: health.aio.HealthServicer) -> None:
     """Says SERVING for the server as a whole and for UsageService."""
     for name in ("", SERVICE):
         await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Takes note of a failure that nobody is told of, so that it isn't reported as forgotten."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _authorization(context: Context) -> str | None:

@@ -34,12 +34,12 @@ class System:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, self.said.open("wb") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli.main", "up"],
+                [sys.executable, "-m", "services.cli.main", "up", "--json"],
                 cwd=ROOT,
                 env=self.environment,
-                stdout=log,
+                stdout=said,
                 stderr=log,
             )
         deadline = time.monotonic() + _READY_SECONDS
@@ -47,6 +47,11 @@ class System:
             assert self.process.poll() is None, f"`up` ended:\n{self.log.read_text()[-3000:]}"
             assert time.monotonic() < deadline, f"`up` was not ready in time:\n{self.log.read_text()[-3000:]}"
             time.sleep(0.2)
+
+    @property
+    def said(self) -> Path:
+        """What it said on standard output: one JSON document, once it is ready."""
+        return self.log.with_suffix(".json")
 
     def stop(self) -> int:
         """Ctrl-C; the exit code."""

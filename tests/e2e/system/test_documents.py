@@ -82,3 +82,10 @@ def test_top_says_in_json_what_the_page_says(system: System) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("spendstream top: ")
     assert refused.stderr.count("\n") == 1
+
+
+def test_up_says_in_json_where_everything_is_and_keeps_the_databases_password(system: System) -> None:
+    said = json.loads(system.said.read_text())
+    assert (said["urls"], said["admin_key"]) == (system.running.urls, system.running.admin_key)
+    assert said["sign_in_url"].startswith(f"{system.running.urls['query']}/sign-in?token=")
+    assert "database_dsn" not in said
