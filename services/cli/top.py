@@ -13,7 +13,6 @@ import click
 import orjson
 from rich.console import Console
 from rich.live import Live
-from rich.text import Text
 
 from services.cli.client import Address, Client, Unreachable
 from services.cli.operating import EXIT_FAILED, OneLine
@@ -60,7 +59,8 @@ def top(by: str, window: timedelta, tenant: str | None, limit: int, interval: fl
             if as_json:
                 _print_lines(watch, interval, once=once)
             elif once or not sys.stdout.isatty():
-                Console().print(render(watch.look()))
+                console = Console()
+                console.print(render(watch.look(), console.width))
             else:
                 _live(watch, interval)
     except Unreachable as error:
@@ -125,7 +125,8 @@ def _print_lines(watch: _Watch, interval: float, *, once: bool) -> None:
 def _live(watch: _Watch, interval: float) -> None:
     """On a screen of its own; a look that fails is said below the last one that didn't."""
     look = watch.look()
-    with Live(render(look), screen=True, auto_refresh=False) as live:
+    console = Console()
+    with Live(render(look, console.width), console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(interval)
             trouble = ""
@@ -133,4 +134,4 @@ def _live(watch: _Watch, interval: float) -> None:
                 look = watch.look()
             except Unreachable as error:
                 trouble = str(error)
-            live.update(render(look, trouble) if look else Text(trouble), refresh=True)
+            live.update(render(look, console.width, trouble), refresh=True)

@@ -16,6 +16,9 @@ MEASURES = ("cost_usd", "calls", "total_tokens", "errors", "wasted_cost_usd")
 _BAR_CELLS = 16
 _SPARKS = " ▁▂▃▄▅▆▇█"
 _POINTS_MAX = 60
+_FIGURES = ("cost", "share", "calls", "tokens", "per call", "errors")
+_BARS_FROM_COLUMNS = 100
+_NAME_COLUMNS = (12, 40)
 _ACCENT, _QUIET = "cyan", "dim"
 
 
@@ -48,9 +51,9 @@ class Look:
         }
 
 
-def render(look: Look, trouble: str = "") -> RenderableType:
-    """The whole screen; `trouble` is why the last look failed."""
-    parts: list[RenderableType] = [_head(look), Text(sparkline(look.past), style=_ACCENT), _table(look)]
+def render(look: Look, width: int, trouble: str = "") -> RenderableType:
+    """The whole screen, `width` columns wide; `trouble` is why the last look failed."""
+    parts: list[RenderableType] = [_head(look), Text(sparkline(look.past), style=_ACCENT), _table(look, width)]
     if not look.rows:
         parts.append(Text("Nothing was spent in this window. Send an event, or take a longer --window.", style=_QUIET))
     if trouble:
@@ -78,27 +81,41 @@ def _head(look: Look) -> Text:
     return text
 
 
-def _table(look: Look) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    table.add_column(look.by.removesuffix("_id"), overflow="ellipsis", max_width=40, no_wrap=True)
-    table.add_column("")
-    for heading in ("cost", "share", "calls", "tokens", "per call", "errors"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _table(look: Look, width: int) -> Table:
+    """Figures are shown whole; names give way where there is little room, and bars first."""
+    bars = width >= _BARS_FROM_COLUMNS
     whole = Decimal(look.totals.get("cost_usd") or 0)
     most = max((Decimal(row["cost_usd"] or 0) for row in look.rows), default=Decimal(0))
-    for row in look.rows:
-        cost, calls = Decimal(row["cost_usd"] or 0), int(row["calls"] or 0)
+    figures = [_row_figures(row, whole) for row in look.rows]
+    used = sum(max(map(len, column)) + 2 for column in zip(_FIGURES, *figures, strict=True))
+    least, best = _NAME_COLUMNS
+    name_columns = max(least, min(best, width - used - (_BAR_CELLS + 2 if bars else 0)))
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    table.add_column(look.by.removesuffix("_id"), overflow="ellipsis", max_width=name_columns, no_wrap=True)
+    if bars:
+        table.add_column("", no_wrap=True)
+    for heading in _FIGURES:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row, shown in zip(look.rows, figures, strict=True):
+        name, errors = str(row[look.by]), Text(shown[-1], style="yellow" if row["errors"] else _QUIET)
+        bar = Text("█" * _cells(Decimal(row["cost_usd"] or 0), most), style=_ACCENT)
         table.add_row(
-            Text(str(row[look.by]) or "(none)", style="" if row[look.by] else _QUIET),
-            Text("█" * _cells(cost, most), style=_ACCENT),
-            usd(cost),
-            f"{cost / whole:.1%}" if whole else "–",
-            f"{calls:,}",
-            f"{int(row['total_tokens'] or 0):,}",
-            usd(cost / calls) if calls else "–",
-            Text(f"{int(row['errors'] or 0):,}", style="yellow" if row["errors"] else _QUIET),
+            Text(name or "(none)", style="" if name else _QUIET), *([bar] if bars else []), *shown[:-1], errors
         )
     return table
+
+
+def _row_figures(row: dict[str, Any], whole: Decimal) -> tuple[str, ...]:
+    """As `_FIGURES` names them."""
+    cost, calls = Decimal(row["cost_usd"] or 0), int(row["calls"] or 0)
+    return (
+        usd(cost),
+        f"{cost / whole:.1%}" if whole else "–",
+        f"{calls:,}",
+        f"{int(row['total_tokens'] or 0):,}",
+        usd(cost / calls) if calls else "–",
+        f"{int(row['errors'] or 0):,}",
+    )
 
 
 def _cells(cost: Decimal, most: Decimal) -> int:

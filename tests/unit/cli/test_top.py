@@ -32,7 +32,7 @@ def a_look(*rows: dict[str, Any], unpriced: int = 0, tenant_id: str | None = Non
 def shown(look: Look, trouble: str = "", width: int = 120) -> str:
     console = Console(width=width, no_color=True)
     with console.capture() as capture:
-        console.print(render(look, trouble))
+        console.print(render(look, width, trouble))
     return capture.get()
 
 
@@ -52,9 +52,11 @@ def test_nothing_spent_says_what_to_do_and_a_failed_look_says_why() -> None:
 
 
 def test_it_fits_a_terminal_of_eighty_columns() -> None:
-    text = shown(a_look(row("a-feature-with-a-name-longer-than-most-of-them-are", "3.00", 10)), width=80)
+    dear = row("a-feature-with-a-name-longer-than-most-of-them-are", "1234.56", 1_234_567, errors=12_345)
+    text = shown(a_look(dear | {"total_tokens": 9_876_543_210}), width=80)
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert "$3.00" in text
+    for figure in ("$1,234.56", "100.0%", "1,234,567", "9,876,543,210", "$0.00100", "12,345"):
+        assert figure in text
 
 
 @pytest.mark.parametrize(
