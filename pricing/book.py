@@ -118,10 +118,31 @@ def _read_provider(reader: NodeReader, units: frozenset[str], name: str, node: N
             models[model] = _read_model(reader, units, f"{name}/{model}", model_node, values)
     exact: dict[str, str] = {}
     prefixes: list[PrefixRule] = []
-    if "rules" in values:
-        for rule in reader.items(values["rules"], f"{name}.rules"):
+    spellings: list[str] = []
+    for rule in reader.items(values["rules"], f"{name}.rules") if "rules" in values else []:
+        if isinstance(rule, MappingNode) and any(key.value == "spelling" for key, _ in rule.value):
+            _read_spelling(reader, rule, f"{name}.rules", spellings)
+        else:
             _read_rule(reader, rule, f"{name}.rules", "model", models, exact, prefixes)
-    return ProviderPrices(name, models, exact, tuple(prefixes))
+    return ProviderPrices(name, models, exact, tuple(prefixes), tuple(spellings))
+
+
+def _read_spelling(reader: NodeReader, node: Node, key: str, spellings: list[str]) -> None:
+    """What may stand before a model's name, ending in a slash: it says where the call went, not what it costs."""
+    values = reader.record(node, key, ("spelling", "reason"))
+    if "reason" in values:
+        reader.text(values["reason"], f"{key}.reason")
+    text = reader.text(values["spelling"], f"{key}.spelling") if "spelling" in values else None
+    if text is None:
+        return
+    if not text.endswith("/") or text == "/":
+        reader.complain(
+            node, f"{key}.spelling", f"{text!r} must end in a slash: only a whole part of a name is left out"
+        )
+    elif any(text.startswith(earlier) for earlier in spellings):
+        reader.complain(node, f"{key}.spelling", f"{text!r} is never reached: an earlier spelling takes it")
+    else:
+        spellings.append(text)
 
 
 def _read_model(

@@ -168,9 +168,19 @@ class ProviderPrices:
     models: Mapping[str, ModelPrices]
     exact_rules: Mapping[str, str]
     prefix_rules: tuple[PrefixRule, ...]
+    spellings: tuple[str, ...] = ()
+    """What may stand before a name and changes no price: "openrouter/"."""
 
     def model_name(self, model: str) -> str | None:
-        """The model's own name by its exact name, else by an exact rule, else by the first prefix rule that fits."""
+        """The model's own name by its exact name, an exact rule, or the first prefix rule that fits; else the same
+        without a spelling before it."""
+        name = self._model_name(model)
+        if name is None:
+            spelled = next((spelling for spelling in self.spellings if model.startswith(spelling)), None)
+            name = self._model_name(model.removeprefix(spelled)) if spelled else None
+        return name
+
+    def _model_name(self, model: str) -> str | None:
         name = model if model in self.models else self.exact_rules.get(model)
         if name is None:
             name = next((rule.model for rule in self.prefix_rules if model.startswith(rule.prefix)), None)

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 from services.runtime.embedded.backends import Backends
 from tests.backends import running_backends
-from tests.bench import backlog, caller, doors, latency, pricing_speed, size, soak
+from tests.bench import backlog, caller, cross_check, doors, healing, latency, pricing_speed, size, soak
 from tests.bench.resources import versions
 
-_NAMES = ("pricing", "caller", "doors", "backlog", "latency", "size", "soak")
+_NAMES = ("pricing", "cross-check", "caller", "doors", "backlog", "healing", "latency", "size", "soak")
 # Five minutes by itself: only when it is asked for.
 _LONG = {"soak"}
 
@@ -56,11 +56,13 @@ def main() -> None:
     print(f"`{shlex.join(['python', '-m', 'tests.bench', *sys.argv[1:]])}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     with ExitStack() as stack:
         backends: Backends | None = None
-        if {"backlog", "doors", "latency", "size", "soak"} & set(names):
+        if {"backlog", "doors", "healing", "latency", "size", "soak"} & set(names):
             backends = stack.enter_context(running_backends())
             print(f"\n{versions(backends.database_dsn)}")
         if "pricing" in names:
             _print("Pricing", pricing_speed.measure())
+        if "cross-check" in names:
+            _print("Cross-check", cross_check.beside_peers())
         if "caller" in names:
             _print("SDK, the caller's side", caller.measure())
         if "doors" in names and backends:
@@ -68,6 +70,8 @@ def main() -> None:
         if "backlog" in names and backends:
             lines = backlog.measure(backends, asked.events, asked.naive_events, asked.duplicates, asked.shuffled)
             _print("Backlog", lines)
+        if "healing" in names and backends:
+            _print("Healing", healing.measure(backends, asked.events))
         if "size" in names and backends:
             _print("Size", size.measure(backends, asked.events))
         if "latency" in names and backends:

@@ -1,4 +1,5 @@
-"""The book beside a second opinion: `python -m tests.bench.cross_check [USAGES]`, where `genai-prices` is installed.
+"""The book beside a second opinion: `make bench ARGS=cross-check`, or `python -m tests.bench.cross_check [USAGES]`
+where `genai-prices` is installed.
 
 Random usages of every model both know are priced by both, at random moments since 2026-03-01. Each difference must be
 explained by a rule in `EXPLAINED`, whose reasons are kept here. Exit code 1 when one is not, or a rule is of no use.
@@ -20,6 +21,7 @@ from pricing.book import load_book
 from pricing.entries import PriceBook
 from pricing.kernel import price_event
 from pricing.usage import USAGE_CLASSES
+from tests.bench.peers import run_beside_peers
 
 _BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 _END = datetime(2026, 11, 22, tzinfo=UTC)
@@ -129,6 +131,17 @@ def _priced(book: PriceBook, provider: str, model: str, at: datetime) -> set[str
         return set()
     classes = zip(USAGE_CLASSES, plan.bands[0].prices, strict=True)
     return {*(name for name, price in classes if price is not None), *plan.unit_prices}
+
+
+def beside_peers(usages: int = 10_000) -> Iterator[str]:
+    """This and `second_source` in the environment of the peers; SystemExit when a difference is not explained."""
+    failed = []
+    for module, arguments in (("tests.bench.cross_check", (str(usages),)), ("tests.bench.second_source", ())):
+        found = run_beside_peers(module, *arguments)
+        yield from found.stdout.rstrip().splitlines()
+        failed += [module] if found.returncode else []
+    if failed:
+        raise SystemExit(f"not explained, see above: {', '.join(failed)}")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg
@@ -20,6 +21,7 @@ from services.processor.ledger import Stream
 from services.processor.prepare import prepare
 from services.processor.store import Store
 from services.processor.tenants import Tenants
+from services.runtime.embedded.backends import Backends
 from tests.backends import fresh_database, running_backends
 from tests.bench.mix import PRICES, Mix
 
@@ -71,10 +73,9 @@ def _fill(dsn: str, events: int) -> int:
     return sum(totals.cost_pico_usd for totals in mix.totals.values())
 
 
-def main() -> None:
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+def measure(backends: Backends, events: int) -> Iterator[str]:
     whole = read_book(book_text(priced=True))
-    with running_backends() as backends, fresh_database(backends.database_dsn) as dsn:
+    with fresh_database(backends.database_dsn) as dsn:
         wanted = _fill(dsn, events)
         healer = Healer(dsn, lambda: whole)
         started = time.perf_counter()
@@ -86,7 +87,15 @@ def main() -> None:
                 "SELECT sum(adjustment_pico_usd), sum(unpriced_events) FROM usage_minute"
             ).fetchone()
         assert row == (wanted, 0), f"{row}, not {wanted} and 0"
-        print(f"| healed events | {healed:,} |\n| a second | {healed / seconds:,.0f} |")
+        yield "| healed events | a second |"
+        yield "|---:|---:|"
+        yield f"| {healed:,} | {healed / seconds:,.0f} |"
+
+
+def main() -> None:
+    with running_backends() as backends:
+        for line in measure(backends, int(sys.argv[1]) if len(sys.argv) > 1 else 200_000):
+            print(line)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The book's prices of today beside LiteLLM's table: `python -m tests.bench.second_source`, where that is installed.
+"""The book's prices of today beside LiteLLM's table: `make bench ARGS=cross-check`, or `python -m
+tests.bench.second_source` where that is installed.
 
 About one name in ten differs. Each that does must be explained by a line of `EXPLAINED`; exit code 1 when one is not.
 """
@@ -41,11 +42,6 @@ EXPLAINED = (
     ),
     ("databricks", "databricks-", "the page gives dollars; the table multiplies units of Databricks by their price"),
     ("deepseek", "deepseek-", "the table has the price of peak hours at every hour"),
-    (
-        "mistral",
-        "mistral-large-4",
-        "the pricing page lists 0.70 and 2.10 since 2026-10-29; the table has the launch's price",
-    ),
     ("mistral", "open-mistral-nemo", "0.15 since September 2024; the table has the price before"),
     ("openai", "gpt-4o-mini-tts", "what it puts out is audio, at 12.00"),
     ("groq", "openai/gpt-oss-safeguard-20b", "half of 0.075 is 0.0375; the table has it rounded"),

@@ -197,6 +197,44 @@ def test_a_model_that_costs_something_else_is_not_mistaken_for_its_neighbour(
     assert (result.cost_pico_usd is None) == (entry_id == "")
 
 
+# A name as it is sent, and the price of its input by the vendor's page; None has no price, and not a neighbour's.
+NAMES = [
+    ("openai", "gpt-4o-2024-08-06", "2.50"),
+    ("openai", "gpt-4o-2024-05-13", "5.00"),
+    ("openai", "gpt-5-2025-08-07", "1.25"),
+    ("anthropic", "claude-sonnet-4-5-20250929", "3.00"),
+    ("anthropic", "claude-3-5-haiku-20241022", "0.80"),
+    ("azure", "gpt-4o", "2.50"),
+    ("azure", "azure/gpt-4o-mini", "0.15"),
+    ("azure", "azure/eu/gpt-4o-2024-08-06", None),
+    ("azure", "our-chat-deployment", None),
+    ("bedrock", "global.anthropic.claude-opus-4-6-v1", "5.00"),
+    ("bedrock", "us.anthropic.claude-opus-4-6-v1", "5.50"),
+    ("bedrock", "eu.anthropic.claude-sonnet-4-6-v1:0", "3.30"),
+    ("bedrock", "us.anthropic.claude-opus-5", "5.50"),
+    ("bedrock", "apac.anthropic.claude-opus-5", "5.50"),
+    ("bedrock", "us-gov.anthropic.claude-opus-5", None),
+    ("bedrock", "us.anthropic.claude-3-7-sonnet-20250219-v1:0", "3.00"),
+    ("bedrock", "anthropic.claude-3-5-haiku-20241022-v1:0", "0.80"),
+    ("bedrock", "bedrock/us.anthropic.claude-haiku-4-5-20251001-v1:0", "1.10"),
+    ("bedrock", "bedrock/us-east-1/anthropic.claude-haiku-4-5", None),
+    ("openrouter", "anthropic/claude-sonnet-4.5", "3.00"),
+    ("openrouter", "openrouter/anthropic/claude-sonnet-4.5", "3.00"),
+    ("openrouter", "openrouter/openai/gpt-4o:online", None),
+    ("vertex_ai", "vertex_ai/gemini-2.5-flash", "0.30"),
+    ("groq", "groq/openai/gpt-oss-120b", "0.15"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "model", "usd_per_million"), NAMES)
+def test_a_name_means_what_the_vendor_bills_by_that_name(
+    provider: str, model: str, usd_per_million: str | None
+) -> None:
+    result = price_event(BOOK, {"input_uncached": 10}, provider=provider, model=model, occurred_at_us=1_790 * 10**12)
+    wanted = None if usd_per_million is None else 10 * d(usd_per_million) / M
+    assert (None if result.cost_pico_usd is None else usd_decimal(result.cost_pico_usd)) == wanted
+
+
 def test_five_hundred_models_of_twenty_vendors_have_a_price_today_with_source_and_date() -> None:
     today_us = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * 1_000_000
     priced = {

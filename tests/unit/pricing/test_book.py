@@ -77,6 +77,12 @@ WRONG = {
         "model: smal, reason",
         "'smal' is not one of big, small",
     ),
+    "a spelling that is no whole part": ('{match: "big-*", model: big,', '{spelling: "big-",', "must end in a slash"),
+    "a spelling without a reason": (
+        '{match: "big-*", model: big, reason: "other snapshots"}',
+        "{spelling: x/}",
+        "rules.reason: is missing",
+    ),
     "a rule without a reason": (', reason: "a snapshot"', "", "openai.rules.reason: is missing"),
     "a rule for a model that is there": ("match: big-2026-01-01", "match: small", "'small' is already a model"),
     "a rule that is never reached": ('match: "big-mini-*"', 'match: "big-*"', "is never reached"),

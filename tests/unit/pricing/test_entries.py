@@ -86,3 +86,15 @@ def test_no_price_is_not_zero() -> None:
     assert (result.cost_pico_usd, result.tier) == (None, "premium")
     assert result.unpriced_reason == "no price for usage class input_audio"
     assert price({"input_uncached": 5, "input_audio": 0}).cost_pico_usd == 12_500_000
+
+
+def test_a_deployment_has_the_name_its_owner_gave_it_and_a_spelling_may_stand_before_any() -> None:
+    text = RIGHT.replace(
+        "    rules:\n",
+        "    rules:\n"
+        '      - {match: our-chat-deployment, model: big, reason: "an Azure deployment of ours"}\n'
+        '      - {spelling: azure/, reason: "how LiteLLM says where a call goes"}\n',
+    )
+    provider = read_book(text).providers["openai"]
+    names = ("our-chat-deployment", "azure/our-chat-deployment", "azure/big-mini-2", "azure/azure/big", "azure/nothing")
+    assert [provider.model_name(name) for name in names] == ["big", "big", "small", None, None]
