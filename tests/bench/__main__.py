@@ -50,6 +50,16 @@ def _print(title: str, lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
+def _alone(names: Iterable[str]) -> None:
+    """What needs neither broker nor database."""
+    if "pricing" in names:
+        _print("Pricing", pricing_speed.measure())
+    if "cross-check" in names:
+        _print("Cross-check", cross_check.beside_peers())
+    if "caller" in names:
+        _print("SDK, the caller's side", caller.measure())
+
+
 def main() -> None:
     asked = _arguments()
     names = asked.names or tuple(name for name in _NAMES if name not in _LONG)
@@ -59,12 +69,7 @@ def main() -> None:
         if {"backlog", "doors", "healing", "latency", "size", "soak"} & set(names):
             backends = stack.enter_context(running_backends())
             print(f"\n{versions(backends.database_dsn)}")
-        if "pricing" in names:
-            _print("Pricing", pricing_speed.measure())
-        if "cross-check" in names:
-            _print("Cross-check", cross_check.beside_peers())
-        if "caller" in names:
-            _print("SDK, the caller's side", caller.measure())
+        _alone(names)
         if "doors" in names and backends:
             _print("Doors", doors.measure(backends, asked.seconds))
         if "backlog" in names and backends:
