@@ -74,4 +74,12 @@ class GrpcTransport:
         status, detail = error.code(), error.details()
         if status in _NEVER:
             return GiveUp(f"the gateway refuses with {status.name} {detail}")
-        return TryAgain(f"{self._target} answers {status.name} {detail}")
+        return TryAgain(f"{self._target} answers {status.name} {detail}", _pause_seconds(error))
+
+
+def _pause_seconds(error: Any) -> float | None:  # noqa: ANN401
+    """How long the gateway asks to wait, if it does."""
+    for name, value in error.trailing_metadata() or ():
+        if name == "grpc-retry-pushback-ms" and value.isdigit():
+            return int(value) / 1_000
+    return None

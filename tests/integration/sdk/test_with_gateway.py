@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from spendstream_sdk import Meter, Stats
+from spendstream_sdk import Limits, Meter, Stats
 
-from services.gateway.main import Gateway
+from services.gateway.main import Gateway, running
 from services.gateway.settings import GatewaySettings
 from tests.integration.gateway.conftest import MakeKey, UsageTopic
 
@@ -99,6 +99,22 @@ async def test_over_grpc_a_wrong_key_is_a_count_and_nobody_there_is_a_wait(gatew
     assert away.stats() == Stats(queued=1)
     await asyncio.to_thread(away.close, 0.2)
     assert away.stats() == Stats(failed=1)
+
+
+async def test_a_key_that_sends_too_fast_is_slowed_down_and_loses_nothing(
+    settings: GatewaySettings, make_key: MakeKey, usage_topic: UsageTopic
+) -> None:
+    # Ten seconds of the rate may come at once: twenty requests, then two a second.
+    slow = settings.model_copy(update={"gateway_key_requests_per_second": 2.0})
+    one_by_one = Limits(batch_events_max=1, linger_seconds=0)
+    async with running(slow) as gateway:
+        key = await make_key("ingest", "acme")
+        with Meter.over_grpc(f"127.0.0.1:{gateway.grpc_port}", key, "acme", limits=one_by_one) as meter:
+            for number in range(22):
+                meter.record(provider="openai", model="gpt-4o", prompt_tokens=number)
+            assert await meter.flush_async(20)
+            assert meter.stats() == Stats(sent=22)
+    assert len(set(usage_topic.event_ids())) == 22
 
 
 @pytest.mark.parametrize(
