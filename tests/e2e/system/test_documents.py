@@ -58,7 +58,7 @@ def test_a_block_does_what_its_document_says(system: System, block: Block) -> No
     if "/v1/events" in block.code:
         assert json.loads(said)["accepted"] == 1
     elif "/api/v1/keys" in block.code:
-        assert json.loads(said)["key"].startswith("sps_")
+        assert json.loads(said)["data"]["key"].startswith("sps_")
     elif "/api/v1/costs" in block.code:
         (row,) = json.loads(said)["data"]
         # 180 tokens at $0.15 and 70 at $0.60 a million, as often as the document was followed.
