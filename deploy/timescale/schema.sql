@@ -187,6 +187,8 @@ CREATE TABLE run_base (
     PRIMARY KEY (tenant_no, run_id, kafka_partition)
 );
 CREATE INDEX ON run_base (tenant_no, started_at);
+-- Tells at once whether a tenant's runs can lie in pieces at all, which is what counting them would have to look for.
+CREATE INDEX ON run_base (tenant_no, kafka_partition);
 CREATE VIEW run AS
 SELECT tenant_no, run_id, (array_agg(agent_id ORDER BY started_at))[1] AS agent_id, min(started_at) AS started_at,
        max(ended_at) AS ended_at, sum(calls)::bigint AS calls, sum(unpriced_events)::bigint AS unpriced_events,
@@ -216,6 +218,11 @@ CREATE TABLE rollup_state (
 );
 INSERT INTO rollup_state (closed_through, materialized_through)
 VALUES ('1970-01-01 00:00:00+00', '1970-01-01 00:00:00+00');
+
+-- Where the buckets of this width begin that may not be whole yet, on plain PostgreSQL; in the views of every level.
+CREATE FUNCTION materialized_before(width interval) RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT date_bin(width, materialized_through, TIMESTAMPTZ '1970-01-01 00:00:00+00') FROM public.rollup_state $$;
 
 -- 15-minute buckets waiting for refresh; append-only, so that workers do not wait for each other.
 CREATE TABLE dirty_bucket (

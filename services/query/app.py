@@ -27,6 +27,7 @@ from services.query.api import (
     tenants,
     tracking,
 )
+from services.query.api.description import install_description
 from services.query.api.problems import install_problems
 from services.query.edge import Edge
 from services.query.pages import routes as pages
@@ -56,6 +57,7 @@ def build_app(parts: QueryParts) -> FastAPI:
     )  # fmt: skip
     app.state.parts = parts
     install_problems(app)
+    install_description(app)
     for module in _ROUTERS:
         app.include_router(module.router)
     pages.install(app)

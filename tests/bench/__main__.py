@@ -11,21 +11,22 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 from services.runtime.embedded.backends import Backends
 from tests.backends import running_backends
-from tests.bench import backlog, caller, cross_check, doors, healing, latency, pricing_speed, size, soak
+from tests.bench import backlog, caller, cross_check, doors, healing, latency, pricing_speed, reads, size, soak
 from tests.bench.resources import versions
 
-_NAMES = ("pricing", "cross-check", "caller", "doors", "backlog", "healing", "latency", "size", "soak")
-# Five minutes by itself: only when it is asked for.
-_LONG = {"soak"}
+_NAMES = ("pricing", "cross-check", "caller", "doors", "backlog", "healing", "latency", "size", "soak", "reads")
+# Minutes by themselves: only when they are asked for.
+_LONG = {"soak", "reads"}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures speed; prints ratios.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all but soak when left out"
+        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all but soak and reads when left out"
     )
     parser.add_argument("--events", type=int, default=500_000, help="of each backlog, and of size")
     parser.add_argument("--naive-events", type=int, default=20_000, help="for the agent it is compared with")
@@ -37,6 +38,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="how long latency and doors send")
     parser.add_argument("--soak-rate", type=int, default=10_000, help="events a second for soak")
     parser.add_argument("--soak-seconds", type=float, default=300.0, help="how long soak sends")
+    parser.add_argument(
+        "--months", type=int, nargs="*", default=[5_000_000, 20_000_000], help="events that reads lie in"
+    )
+    parser.add_argument("--asked", type=int, default=30, help="how often each question of reads is asked")
+    parser.add_argument("--keep", type=Path, help="a folder in which the databases of reads stay for the next time")
+    parser.add_argument("--generate-only", action="store_true", help="fill the databases of reads and ask nothing")
     asked = parser.parse_args()
     unknown = sorted(set(asked.names) - set(_NAMES))
     if unknown:
@@ -83,6 +90,10 @@ def main() -> None:
             _print("Latency", latency.measure(backends, asked.rate, asked.seconds))
         if "soak" in names and backends:
             _print("Soak", soak.measure(backends, asked.soak_rate, asked.soak_seconds))
+        if "reads" in names and asked.generate_only and asked.keep:
+            reads.generate_only(asked.months, asked.keep)
+        elif "reads" in names:
+            _print("Reads", reads.measure(asked.months, asked.keep, asked.asked))
 
 
 if __name__ == "__main__":

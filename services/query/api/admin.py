@@ -11,6 +11,16 @@ from psycopg import AsyncConnection
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.query.api.admin_log import write_admin_log
+from services.query.api.described.common import answers, text
+from services.query.api.described.families import (
+    Aggregated,
+    Global,
+    ModelRowCamel,
+    OrgDetail,
+    OrgRow,
+    ProviderTrendPoint,
+    Success,
+)
 from services.query.api.export import csv_of_calls
 from services.query.api.parameters import LIMIT_MAX, CamelDates, Limit, Name, NoParameters
 from services.query.api.problems import Complaints
@@ -61,7 +71,7 @@ def _all(asked: CamelDates, parts: QueryParts) -> Span:
     return Span(Scope(None, None), read_dates(asked, UTC_ZONE, parts.clock()), limit=LIMIT_MAX)
 
 
-@router.get("/global", summary="Everything")
+@router.get("/global", summary="Everything", responses=answers(Success[Global]))
 async def get_global(_caller: Admin, asked: Annotated[CamelDates, Query()], parts: Parts) -> Response:
     span, now = _all(asked, parts), parts.clock()
     today = last_days(1, span.range.zone, now)
@@ -87,7 +97,7 @@ async def get_global(_caller: Admin, asked: Annotated[CamelDates, Query()], part
     return _success(data)
 
 
-@router.get("/by-org", summary="Organisations by what they spend")
+@router.get("/by-org", summary="Organisations by what they spend", responses=answers(Success[list[OrgRow]]))
 async def get_by_org(_caller: Admin, asked: Annotated[OrgParameters, Query()], parts: Parts) -> Response:
     span = _all(asked, parts)
     async with reading(parts.reads) as conn:
@@ -111,7 +121,11 @@ async def get_by_org(_caller: Admin, asked: Annotated[OrgParameters, Query()], p
     return _success(rows[: asked.limit])
 
 
-@router.get("/by-org/{tenant_id:path}", summary="One organisation's models, trend and newest calls")
+@router.get(
+    "/by-org/{tenant_id:path}",
+    summary="One organisation's models, trend and newest calls",
+    responses=answers(Success[OrgDetail]),
+)
 async def get_org(caller: Admin, tenant_id: str, asked: Annotated[CamelDates, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         tenant = await tenant_of(conn, caller, tenant_id)
@@ -132,7 +146,7 @@ async def get_org(caller: Admin, tenant_id: str, asked: Annotated[CamelDates, Qu
     return _success(data)
 
 
-@router.get("/by-model", summary="Models by what they cost")
+@router.get("/by-model", summary="Models by what they cost", responses=answers(Success[list[ModelRowCamel]]))
 async def get_by_model(_caller: Admin, asked: Annotated[CamelDates, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         return _success(await _models(conn, _all(asked, parts)))
@@ -153,7 +167,9 @@ async def _models(conn: AsyncConnection[Any], span: Span) -> list[dict[str, Any]
     ]
 
 
-@router.get("/trends", summary="Spend by hour or day and provider")
+@router.get(
+    "/trends", summary="Spend by hour or day and provider", responses=answers(Success[list[ProviderTrendPoint]])
+)
 async def get_trends(_caller: Admin, asked: Annotated[TrendParameters, Query()], parts: Parts) -> Response:
     complaints = Complaints()
     zone = read_zone(asked.tz, UTC_ZONE, complaints)
@@ -176,7 +192,7 @@ def _trend_rows(found: CostAnswer, provider: str | None) -> list[dict[str, Any]]
     ]
 
 
-@router.get("/export", summary="Every call as CSV")
+@router.get("/export", summary="Every call as CSV", responses=text("text/csv", "One line a call"))
 async def get_export(caller: Admin, asked: Annotated[CamelDates, Query()], parts: Parts) -> Response:
     span = _all(asked, parts)
     wanted = CallFilter(None, span.range.start, span.range.end)
@@ -187,7 +203,7 @@ async def get_export(caller: Admin, asked: Annotated[CamelDates, Query()], parts
     return StreamingResponse(csv_of_calls(parts, wanted), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post("/aggregate", status_code=202, summary="Have rollups rebuilt")
+@router.post("/aggregate", status_code=202, summary="Have rollups rebuilt", responses=answers(Success[Aggregated], 202))
 async def post_aggregate(
     caller: Admin, body: AggregateBody, _asked: Annotated[NoParameters, Query()], parts: Parts
 ) -> Response:

@@ -11,7 +11,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from services.contracts.keys import Principal
-from services.query.api.parameters import PageParameters, read_offset
+from services.query.api.cursors import make_cursor, place_after
+from services.query.api.described.common import Listing, answers
+from services.query.api.described.families import AdminLogRow
+from services.query.api.parameters import PageParameters
 from services.query.api.problems import Complaints
 from services.query.api.shapes import json_response, listing
 from services.query.auth import Admin
@@ -31,19 +34,20 @@ async def write_admin_log(
     )
 
 
-@router.get("/admin-log", summary="What admins did, newest first")
+@router.get("/admin-log", summary="What admins did, newest first", responses=answers(Listing[AdminLogRow]))
 async def get_admin_log(
     _caller: Admin, asked: Annotated[PageParameters, Query()], parts: Annotated[QueryParts, Depends(parts_of)]
 ) -> Response:
     complaints = Complaints()
-    offset = read_offset(asked.cursor, complaints)
+    after = place_after("admin-log", asked.cursor, (int,), complaints)
     complaints.raise_if_any()
     async with reading(parts.reads) as conn, conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "SELECT entry_id, at, actor_key_id, actor_name, action, target, detail FROM admin_log "
-            "ORDER BY entry_id DESC LIMIT %s OFFSET %s",
-            (asked.limit + 1, offset),
+            "WHERE %(after)s::bigint IS NULL OR entry_id < %(after)s ORDER BY entry_id DESC LIMIT %(limit)s",
+            {"after": after[0] if after else None, "limit": asked.limit + 1},
         )
         rows = await cursor.fetchall()
-    more = offset + asked.limit if len(rows) > asked.limit else None
-    return json_response(listing(rows[: asked.limit], more))
+    shown = rows[: asked.limit]
+    last = (shown[-1]["entry_id"],) if len(rows) > asked.limit else None
+    return json_response(listing(shown, make_cursor("admin-log", last)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,7 +15,10 @@ from pydantic.alias_generators import to_camel
 
 from services.query.api.admin_log import write_admin_log
 from services.query.api.alert_bodies import AlertBody, masked, rule_body, test_payload
-from services.query.api.parameters import Limit, NoParameters
+from services.query.api.cursors import make_cursor, place_after
+from services.query.api.described.common import NOTHING, answers
+from services.query.api.described.families import AlertOut, AlertRuleOut, Queued, Success, SuccessPage
+from services.query.api.parameters import Cursor, Limit, NoParameters
 from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
 from services.query.api.scope import refuse_foreign_scope
 from services.query.api.shapes import json_response
@@ -50,22 +54,25 @@ SELECT a.alert_id, a.rule_id, r.name, r.alert_type, a.tenant_id, a.series, a.tit
     coalesce((SELECT jsonb_agg(jsonb_build_object('channel', n.channel, 'state', n.state, 'attempts', n.attempts,
         'lastError', n.last_error, 'sentAt', n.sent_at) ORDER BY n.created_at) FROM notification AS n
         WHERE n.alert_id = a.alert_id), '[]') AS notifications
-FROM alert AS a JOIN alert_rule AS r USING (rule_id) ORDER BY a.fired_at DESC, a.alert_id LIMIT %s
+FROM alert AS a JOIN alert_rule AS r USING (rule_id)
+WHERE %(at)s::timestamptz IS NULL OR (a.fired_at, a.alert_id) < (%(at)s, %(id)s::uuid)
+ORDER BY a.fired_at DESC, a.alert_id DESC LIMIT %(limit)s
 """
 
 
 class HistoryParameters(NoParameters):
     limit: Limit = 100
+    cursor: Cursor | None = None
 
 
-@router.get("", summary="Alert rules, oldest first")
+@router.get("", summary="Alert rules, oldest first", responses=answers(Success[list[AlertRuleOut]]))
 async def get_alerts(_caller: Admin, _asked: Nothing, parts: Parts) -> Response:
     async with reading(parts.reads) as conn, conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_RULES.encode(), {"rule_id": None, "limit": _RULES_MAX})
         return _success([_shown(row, parts) for row in await cursor.fetchall()])
 
 
-@router.post("", status_code=201, summary="Add an alert rule")
+@router.post("", status_code=201, summary="Add an alert rule", responses=answers(Success[AlertRuleOut], 201))
 async def post_alert(caller: Admin, body: AlertBody, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
         values = await _values(conn, body, None, parts)
@@ -79,20 +86,27 @@ async def post_alert(caller: Admin, body: AlertBody, _asked: Nothing, parts: Par
     return _success(_shown(row, parts), 201)
 
 
-@router.get("/history", summary="What was told, newest first")
+@router.get("/history", summary="What was told, newest first", responses=answers(SuccessPage[AlertOut]))
 async def get_history(_caller: Admin, asked: Annotated[HistoryParameters, Query()], parts: Parts) -> Response:
+    complaints = Complaints()
+    at, alert_id = place_after("history", asked.cursor, (datetime, UUID), complaints) or (None, None)
+    complaints.raise_if_any()
     async with reading(parts.reads) as conn, conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_HISTORY.encode(), (asked.limit,))
-        return _success([_told(row) for row in await cursor.fetchall()])
+        await cursor.execute(_HISTORY.encode(), {"at": at, "id": alert_id, "limit": asked.limit + 1})
+        rows = await cursor.fetchall()
+    shown = rows[: asked.limit]
+    last = (shown[-1]["fired_at"], shown[-1]["alert_id"]) if len(rows) > asked.limit else None
+    body = {"success": True, "data": [_told(row) for row in shown], "nextCursor": make_cursor("history", last)}
+    return json_response(body)
 
 
-@router.get("/{rule_id}", summary="One alert rule")
+@router.get("/{rule_id}", summary="One alert rule", responses=answers(Success[AlertRuleOut]))
 async def get_alert(_caller: Admin, rule_id: str, _asked: Nothing, parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         return _success(_shown(await _rule(conn, rule_id), parts))
 
 
-@router.put("/{rule_id}", summary="Replace an alert rule")
+@router.put("/{rule_id}", summary="Replace an alert rule", responses=answers(Success[AlertRuleOut]))
 async def put_alert(caller: Admin, rule_id: str, body: AlertBody, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
         values = await _values(conn, body, await _rule(conn, rule_id), parts)
@@ -108,7 +122,7 @@ async def put_alert(caller: Admin, rule_id: str, body: AlertBody, _asked: Nothin
     return _success(_shown(row, parts))
 
 
-@router.delete("/{rule_id}", status_code=204, summary="Remove an alert rule and its history")
+@router.delete("/{rule_id}", status_code=204, summary="Remove an alert rule and its history", responses=NOTHING)
 async def delete_alert(caller: Admin, rule_id: str, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
         row = await _one(
@@ -120,7 +134,12 @@ async def delete_alert(caller: Admin, rule_id: str, _asked: Nothing, parts: Part
     return Response(status_code=204)
 
 
-@router.post("/{rule_id}/test", status_code=202, summary="Send a test to each channel of a rule")
+@router.post(
+    "/{rule_id}/test",
+    status_code=202,
+    summary="Send a test to each channel of a rule",
+    responses=answers(Success[Queued], 202),
+)
 async def post_alert_test(caller: Admin, rule_id: str, _asked: Nothing, parts: Parts) -> Response:
     now = parts.clock()
     async with parts.writes.connection() as conn:

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from services.audit.engine import Question
 from services.audit.report import Report, to_json
+from services.query.api.described.common import answers
+from services.query.api.described.spend import AuditAnswer
 from services.query.api.parameters import Name, NoParameters
 from services.query.api.scope import scope_of
 from services.query.api.shapes import json_response
@@ -28,7 +30,7 @@ class AuditParameters(NoParameters):
     tenant_id: Name | None = None
 
 
-@router.get("/audit", summary="The identities behind the figures, live")
+@router.get("/audit", summary="The identities behind the figures, live", responses=answers(AuditAnswer))
 async def get_audit(
     caller: Reader, asked: Annotated[AuditParameters, Query()], parts: Annotated[QueryParts, Depends(parts_of)]
 ) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -16,7 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pricing.money import PICO_PER_USD, usd_decimal
 from services.contracts.keys import Principal
 from services.query.api.admin_log import write_admin_log
-from services.query.api.parameters import Id, Name, NoParameters, PageParameters, read_offset
+from services.query.api.cursors import make_cursor, place_after
+from services.query.api.described.common import NOTHING, Data, Listing, answers
+from services.query.api.described.families import BudgetCheck, BudgetOut, BudgetStateOut
+from services.query.api.parameters import Id, Name, NoParameters, PageParameters
 from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
 from services.query.api.scope import NO_TENANT, refuse_foreign_scope, scope_of, tenant_of
 from services.query.api.shapes import json_response, listing, money_string
@@ -69,20 +73,21 @@ class CheckParameters(NoParameters):
     estimated_cost_usd: Annotated[Decimal, Field(ge=0, le=9_000_000, decimal_places=12)] = Decimal(0)
 
 
-@router.get("", summary="Budgets")
+@router.get("", summary="Budgets", responses=answers(Listing[BudgetOut]))
 async def get_budgets(caller: Reader, asked: Annotated[BudgetListParameters, Query()], parts: Parts) -> Response:
     complaints = Complaints()
-    offset = read_offset(asked.cursor, complaints)
+    after = place_after("budgets", asked.cursor, (datetime, UUID), complaints)
     complaints.raise_if_any()
     async with reading(parts.reads) as conn:
         scope = await scope_of(conn, caller, asked.tenant_id)
         tenant_id = scope.tenant.tenant_id if scope.tenant else None
-        found = await read_budgets(conn, tenant_id, asked.limit + 1, offset)
-    more = offset + asked.limit if len(found) > asked.limit else None
-    return json_response(listing([_body(budget) for budget in found[: asked.limit]], more))
+        found = await read_budgets(conn, tenant_id, asked.limit + 1, after)
+    shown = found[: asked.limit]
+    last = (shown[-1].created_at, shown[-1].budget_id) if len(found) > asked.limit else None
+    return json_response(listing([_body(budget) for budget in shown], make_cursor("budgets", last)))
 
 
-@router.get("/check", summary="Is there room for a call?")
+@router.get("/check", summary="Is there room for a call?", responses=answers(Data[BudgetCheck]))
 async def get_check(caller: Reader, asked: Annotated[CheckParameters, Query()], parts: Parts) -> Response:
     now, tenant_id = parts.clock(), asked.tenant_id if asked.tenant_id is not None else caller.tenant_id
     if tenant_id is None:
@@ -118,7 +123,7 @@ def _checked(state: BudgetState, extra_pico_usd: int, as_of: object) -> dict[str
     }
 
 
-@router.post("", status_code=201, summary="Add a budget")
+@router.post("", status_code=201, summary="Add a budget", responses=answers(Data[BudgetOut], 201))
 async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
         tenant = await find_tenant(conn, body.tenant_id)
@@ -137,7 +142,7 @@ async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Pa
     return json_response({"data": _body(made)}, 201)
 
 
-@router.get("/{budget_id}", summary="One budget and what is used of it")
+@router.get("/{budget_id}", summary="One budget and what is used of it", responses=answers(Data[BudgetStateOut]))
 async def get_budget(caller: Reader, budget_id: str, _asked: Nothing, parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         budget = await _find(conn, caller, budget_id)
@@ -147,7 +152,7 @@ async def get_budget(caller: Reader, budget_id: str, _asked: Nothing, parts: Par
     return json_response({"data": {**_body(budget), **used, "resets_at": state.resets_at}})
 
 
-@router.patch("/{budget_id}", summary="Change a budget")
+@router.patch("/{budget_id}", summary="Change a budget", responses=answers(Data[BudgetOut]))
 async def patch_budget(caller: Admin, budget_id: str, body: BudgetChange, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
         before = await _find(conn, caller, budget_id)
@@ -171,7 +176,7 @@ async def patch_budget(caller: Admin, budget_id: str, body: BudgetChange, _asked
     return json_response({"data": _body(changed)})
 
 
-@router.delete("/{budget_id}", status_code=204, summary="Remove a budget")
+@router.delete("/{budget_id}", status_code=204, summary="Remove a budget", responses=NOTHING)
 async def delete_budget(caller: Admin, budget_id: str, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
         budget = await _find(conn, caller, budget_id)

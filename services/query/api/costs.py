@@ -11,7 +11,10 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field, create_model
 
 from services.contracts.dimensions import DEFAULT_MEASURES, DIMENSIONS, MEASURES, TENANT_DIMENSION
-from services.query.api.parameters import Name, SpanParameters, read_offset
+from services.query.api.cursors import read_offset
+from services.query.api.described.common import answers
+from services.query.api.described.spend import CostRow, Envelope
+from services.query.api.parameters import Name, SpanParameters
 from services.query.api.problems import Complaints
 from services.query.api.ranges import read_range, read_zone
 from services.query.api.scope import Scope, scope_of_all
@@ -34,7 +37,7 @@ class _CostBase(SpanParameters):
     group_by: Annotated[str | None, Field(max_length=_LIST_CHARACTERS_MAX, examples=["feature,model"])] = None
     measures: Annotated[str | None, Field(max_length=_LIST_CHARACTERS_MAX, examples=["cost_usd,calls"])] = None
     order_by: Annotated[str | None, Field(max_length=64)] = None
-    order: Literal["asc", "desc"] | None = None  # type: ignore[assignment]
+    order: Literal["asc", "desc"] | None = None
 
 
 def _filter_field(dimension: str) -> Any:  # noqa: ANN401
@@ -46,7 +49,7 @@ _FILTER_FIELDS: dict[str, Any] = {f"filter_{name}": _filter_field(name) for name
 CostParameters: Any = create_model("CostParameters", __base__=_CostBase, **_FILTER_FIELDS)
 
 
-@router.get("/costs", summary="Spend by dimension and time")
+@router.get("/costs", summary="Spend by dimension and time", responses=answers(Envelope[CostRow]))
 async def get_costs(
     caller: Reader,
     asked: Annotated[CostParameters, Query()],

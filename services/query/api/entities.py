@@ -12,7 +12,18 @@ from pydantic import Field
 
 from services.contracts.keys import Principal
 from services.contracts.limits import ACCEPT_FUTURE_SECONDS
-from services.query.api.parameters import LIMIT_MAX, CamelDates, Limit, Moment, SpanParameters
+from services.query.api.described.common import answers
+from services.query.api.described.spend import (
+    AgentRow,
+    ChannelRow,
+    CustomerRow,
+    Envelope,
+    FeatureRow,
+    ModelRow,
+    ProviderRow,
+    UserRow,
+)
+from services.query.api.parameters import LIMIT_MAX, CamelDates, Limit, Moment, RankedParameters
 from services.query.api.problems import Complaints
 from services.query.api.ranges import Range, read_range, read_zone
 from services.query.api.scope import scope_of, tenant_of
@@ -28,7 +39,7 @@ from services.query.read.tenants import agent_label, read_agent_labels
 DAY, CLOCKS_AHEAD = timedelta(days=1), timedelta(seconds=ACCEPT_FUTURE_SECONDS)
 router = APIRouter(tags=["who and what"])
 Parts = Annotated[QueryParts, Depends(parts_of)]
-SpanQuery = Annotated[SpanParameters, Query()]
+SpanQuery = Annotated[RankedParameters, Query()]
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _COMMON = ("cost_usd", "calls", *_TOKENS)
 _FEATURE = (*_COMMON, "latency_ms_avg", "retry_count", "cache_hits")
@@ -45,7 +56,7 @@ def _row(row: CostRow, whole: CostAnswer) -> dict[str, Any]:
 
 
 async def _entities(
-    caller: Principal, asked: SpanParameters, parts: QueryParts, dimension: str, measures: tuple[str, ...] = _COMMON
+    caller: Principal, asked: RankedParameters, parts: QueryParts, dimension: str, measures: tuple[str, ...] = _COMMON
 ) -> Response:
     async with reading(parts.reads) as conn:
         span = await read_span(conn, caller, asked, parts.clock())
@@ -61,32 +72,32 @@ async def _entities(
     return json_response(envelope(rows, found))
 
 
-@router.get("/api/v1/agents", summary="What each agent costs")
+@router.get("/api/v1/agents", summary="What each agent costs", responses=answers(Envelope[AgentRow]))
 async def get_agents(caller: Reader, asked: SpanQuery, parts: Parts) -> Response:
     return await _entities(caller, asked, parts, "agent_id")
 
 
-@router.get("/api/v1/providers", summary="What each provider costs")
+@router.get("/api/v1/providers", summary="What each provider costs", responses=answers(Envelope[ProviderRow]))
 async def get_providers(caller: Reader, asked: SpanQuery, parts: Parts) -> Response:
     return await _entities(caller, asked, parts, "provider")
 
 
-@router.get("/api/v1/models", summary="What each model costs")
+@router.get("/api/v1/models", summary="What each model costs", responses=answers(Envelope[ModelRow]))
 async def get_models(caller: Reader, asked: SpanQuery, parts: Parts) -> Response:
     return await _entities(caller, asked, parts, "model")
 
 
-@router.get("/api/v1/channels", summary="What each channel costs")
+@router.get("/api/v1/channels", summary="What each channel costs", responses=answers(Envelope[ChannelRow]))
 async def get_channels(caller: Reader, asked: SpanQuery, parts: Parts) -> Response:
     return await _entities(caller, asked, parts, "channel")
 
 
-@router.get("/api/v1/users", summary="What each user costs")
+@router.get("/api/v1/users", summary="What each user costs", responses=answers(Envelope[UserRow]))
 async def get_users(caller: Reader, asked: SpanQuery, parts: Parts) -> Response:
     return await _entities(caller, asked, parts, "user_id")
 
 
-@router.get("/api/v1/features", summary="What each feature costs")
+@router.get("/api/v1/features", summary="What each feature costs", responses=answers(Envelope[FeatureRow]))
 async def get_features(caller: Reader, asked: SpanQuery, parts: Parts) -> Response:
     return await _entities(caller, asked, parts, "feature", _FEATURE)
 
@@ -99,7 +110,11 @@ class CustomerParameters(CamelDates):
     limit: Limit = LIMIT_MAX
 
 
-@router.get("/tenants/{tenant_id}/customers", summary="What each customer of a tenant costs")
+@router.get(
+    "/tenants/{tenant_id}/customers",
+    summary="What each customer of a tenant costs",
+    responses=answers(list[CustomerRow]),
+)
 async def get_customers(
     caller: Reader, tenant_id: str, asked: Annotated[CustomerParameters, Query()], parts: Parts
 ) -> Response:

@@ -11,6 +11,8 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import PoolTimeout
 
+from services.query.api.described.common import answers, text
+from services.query.api.described.families import Health, NotReady
 from services.query.api.shapes import json_response
 from services.query.parts import QueryParts, parts_of
 
@@ -18,12 +20,16 @@ router = APIRouter(tags=["health"])
 READY_SECONDS_MAX = 2.0
 
 
-@router.get("/healthz", summary="The process is there")
+@router.get("/healthz", summary="The process is there", responses=answers(Health))
 async def get_health() -> Response:
     return json_response({"status": "ok"})
 
 
-@router.get("/readyz", summary="The database answers")
+@router.get(
+    "/readyz",
+    summary="The database answers",
+    responses={**answers(Health), **answers(NotReady, 503, "The database is away")},
+)
 async def get_readiness(parts: Annotated[QueryParts, Depends(parts_of)]) -> Response:
     try:
         async with asyncio.timeout(READY_SECONDS_MAX), parts.reads.connection(timeout=READY_SECONDS_MAX) as conn:
@@ -33,6 +39,6 @@ async def get_readiness(parts: Annotated[QueryParts, Depends(parts_of)]) -> Resp
     return json_response({"status": "ok"})
 
 
-@router.get("/metrics", summary="Prometheus metrics")
+@router.get("/metrics", summary="Prometheus metrics", responses=text("text/plain", "Metrics as Prometheus reads them"))
 async def get_metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

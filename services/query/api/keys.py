@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from services.contracts.keys import Role
 from services.query.api.admin_log import write_admin_log
+from services.query.api.described.common import NOTHING, Data, Listing, answers
+from services.query.api.described.families import KeyOut, NewKeyOut
 from services.query.api.parameters import Id, Limit, Name, NoParameters
 from services.query.api.problems import Complaint, not_found, wrong_parameters
 from services.query.api.shapes import json_response, listing
@@ -36,7 +38,7 @@ class KeyListParameters(NoParameters):
     tenant_id: Name | None = None
 
 
-@router.post("", status_code=201, summary="Make a key; it is shown this once")
+@router.post("", status_code=201, summary="Make a key; it is shown this once", responses=answers(Data[NewKeyOut], 201))
 async def post_key(caller: Admin, body: NewKeyBody, _asked: Annotated[NoParameters, Query()], parts: Parts) -> Response:
     said: dict[str, object] = {"role": body.role, "tenant_id": body.tenant_id, "name": body.name}
 
@@ -50,7 +52,7 @@ async def post_key(caller: Admin, body: NewKeyBody, _asked: Annotated[NoParamete
     return json_response({"data": {"id": made.key_id, "key": made.key, **body.model_dump()}}, 201)
 
 
-@router.get("", summary="Keys, newest first, without the keys themselves")
+@router.get("", summary="Keys, newest first, without the keys themselves", responses=answers(Listing[KeyOut]))
 async def get_keys(_caller: Admin, asked: Annotated[KeyListParameters, Query()], parts: Parts) -> Response:
     records = await parts.keys.list_keys(asked.tenant_id, asked.limit)
     rows = [
@@ -67,7 +69,7 @@ async def get_keys(_caller: Admin, asked: Annotated[KeyListParameters, Query()],
     return json_response(listing(rows, None))
 
 
-@router.delete("/{key_id}", status_code=204, summary="Revoke a key")
+@router.delete("/{key_id}", status_code=204, summary="Revoke a key", responses=NOTHING)
 async def delete_key(caller: Admin, key_id: str, _asked: Annotated[NoParameters, Query()], parts: Parts) -> Response:
     async def note(conn: AsyncConnection[Any], key_id: str) -> None:
         await write_admin_log(conn, caller, "key.revoke", key_id)

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.contracts.limits import TEXT_MAX
-from services.query.api.problems import Complaints
-from services.query.api.shapes import read_cursor
+from services.query.api.cursors import CURSOR_CHARACTERS_MAX
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 # An id or a name in a parameter or body: anything one can print.
@@ -16,7 +15,7 @@ Name = Annotated[str, StringConstraints(max_length=TEXT_MAX, pattern=r"^[^\x00-\
 Id = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Moment = Annotated[str, Field(description="An instant in RFC 3339, or a local date.", examples=["2026-10-01"])]
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX)]
-Cursor = Annotated[str, Field(max_length=40, description="`next_cursor` of the page before.")]
+Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX, description="`next_cursor` of the page before.")]
 
 
 class NoParameters(BaseModel):
@@ -39,6 +38,11 @@ class SpanParameters(PageParameters):
     to: Moment | None = None
     tz: Annotated[str | None, Field(max_length=64, description="IANA name; the tenant's by default, else UTC.")] = None
     tenant_id: Name | None = None
+
+
+class RankedParameters(SpanParameters):
+    """A list over a range of time, by what it cost."""
+
     order: Literal["asc", "desc"] = "desc"
 
 
@@ -56,11 +60,3 @@ class CamelDates(NoParameters):
     start_date: Annotated[Moment | None, Field(alias="startDate")] = None
     end_date: Annotated[Moment | None, Field(alias="endDate")] = None
     tz: Annotated[str | None, Field(max_length=64)] = None
-
-
-def read_offset(cursor: str | None, complaints: Complaints) -> int:
-    """Where the page begins."""
-    offset = 0 if cursor is None else read_cursor(cursor)
-    if offset is None:
-        complaints.add("cursor", "not a cursor of this service")
-    return offset or 0

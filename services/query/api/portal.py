@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from services.contracts.keys import Principal
+from services.query.api.described.common import answers
+from services.query.api.described.families import PortalAgent, PortalBudget, PortalChannel, PortalProvider
 from services.query.api.parameters import LIMIT_MAX, SnakeDates
 from services.query.api.scope import tenant_of
 from services.query.api.shapes import json_response, money_number
@@ -40,7 +42,7 @@ async def _by(
         return await read_costs(conn, query), labels
 
 
-@router.get("/summary", summary="What each agent used")
+@router.get("/summary", summary="What each agent used", responses=answers(list[PortalAgent]))
 async def get_summary(caller: Reader, tenant_id: str, asked: Dates, parts: Parts) -> Response:
     found, labels = await _by(caller, tenant_id, asked, parts, "agent_id", (*_TOKENS, "cost_usd", "calls"))
     rows = [
@@ -56,7 +58,7 @@ async def get_summary(caller: Reader, tenant_id: str, asked: Dates, parts: Parts
     return json_response(rows)
 
 
-@router.get("/by-provider", summary="What each provider cost")
+@router.get("/by-provider", summary="What each provider cost", responses=answers(list[PortalProvider]))
 async def get_by_provider(caller: Reader, tenant_id: str, asked: Dates, parts: Parts) -> Response:
     found, _ = await _by(caller, tenant_id, asked, parts, "provider", ("cost_usd", "calls"))
     rows = [
@@ -66,7 +68,7 @@ async def get_by_provider(caller: Reader, tenant_id: str, asked: Dates, parts: P
     return json_response(rows)
 
 
-@router.get("/message-volume", summary="Messages on each channel")
+@router.get("/message-volume", summary="Messages on each channel", responses=answers(list[PortalChannel]))
 async def get_message_volume(caller: Reader, tenant_id: str, asked: Dates, parts: Parts) -> Response:
     found, _ = await _by(caller, tenant_id, asked, parts, "channel", ("requests",))
     volumes = {row.dimensions["channel"]: int(row.figures["requests"] or 0) for row in found.rows}
@@ -75,7 +77,9 @@ async def get_message_volume(caller: Reader, tenant_id: str, asked: Dates, parts
     return json_response([{"channel": name, "message_count": count} for name, count in ranked])
 
 
-@router.get("/budget-alerts", summary="Each agent with its budget nearest to exhaustion")
+@router.get(
+    "/budget-alerts", summary="Each agent with its budget nearest to exhaustion", responses=answers(list[PortalBudget])
+)
 async def get_budget_alerts(caller: Reader, tenant_id: str, asked: Dates, parts: Parts) -> Response:
     now = parts.clock()
     found, labels = await _by(caller, tenant_id, asked, parts, "agent_id", ("cost_usd",))

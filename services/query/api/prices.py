@@ -11,7 +11,9 @@ from fastapi.responses import Response
 from pricing.entries import END_OF_TIME_US, Entry, PriceBook
 from pricing.money import usd_decimal
 from pricing.usage import USAGE_CLASSES
-from services.query.api.parameters import Name, NoParameters, SpanParameters
+from services.query.api.described.common import answers
+from services.query.api.described.spend import Envelope, PriceBookOut, UnpricedRow
+from services.query.api.parameters import Name, NoParameters, RankedParameters
 from services.query.api.shapes import envelope, json_response, money_string
 from services.query.api.spans import answer, read_span
 from services.query.auth import Reader
@@ -28,7 +30,7 @@ class PriceParameters(NoParameters):
     model: Name | None = None
 
 
-@router.get("", summary="The price book, with its history")
+@router.get("", summary="The price book, with its history", responses=answers(PriceBookOut))
 async def get_prices(_caller: Reader, asked: Annotated[PriceParameters, Query()], parts: Parts) -> Response:
     found = await parts.books.read(parts.writes, parts.book)
     rows = [
@@ -40,8 +42,12 @@ async def get_prices(_caller: Reader, asked: Annotated[PriceParameters, Query()]
     return json_response({"data": rows, "version": found.book.version, "refused": refused, "next_cursor": None})
 
 
-@router.get("/unpriced", summary="Models that calls name and the book has no price for")
-async def get_unpriced(caller: Reader, asked: Annotated[SpanParameters, Query()], parts: Parts) -> Response:
+@router.get(
+    "/unpriced",
+    summary="Models that calls name and the book has no price for",
+    responses=answers(Envelope[UnpricedRow]),
+)
+async def get_unpriced(caller: Reader, asked: Annotated[RankedParameters, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         span = await read_span(conn, caller, asked, parts.clock())
         found = await answer(

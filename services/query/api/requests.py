@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from pricing.money import usd_decimal
+from services.query.api.cursors import make_cursor, place_after
+from services.query.api.described.common import Data, Listing, answers
+from services.query.api.described.spend import RequestDetail, RequestRow, RunDetail, RunRow
 from services.query.api.parameters import Limit, Name, NoParameters, SpanParameters
-from services.query.api.problems import Complaint, not_found, wrong_parameters
+from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
 from services.query.api.scope import scope_of
 from services.query.api.shapes import json_response, listing, money_string, share
 from services.query.api.spans import read_span
 from services.query.auth import Reader
 from services.query.parts import QueryParts, parts_of
-from services.query.read.calls import Call, CallFilter, read_newest_requests, read_request
+from services.query.read.calls import Call, CallFilter, Place, place_of_request, read_newest_requests, read_request
 from services.query.read.freshness import read_data_through
-from services.query.read.runs import Node, Run, read_run, read_runs, read_tree
+from services.query.read.runs import Node, Run, RunFilter, RunPlace, read_run, read_runs, read_tree
 from services.query.read.session import reading
 
 router = APIRouter(prefix="/api/v1", tags=["drill down"])
@@ -37,17 +42,27 @@ class RunListParameters(SpanParameters):
     agent_id: Name | None = None
 
 
-@router.get("/features/{feature:path}/requests", summary="The newest requests of a feature")
+@router.get(
+    "/features/{feature:path}/requests",
+    summary="The newest requests of a feature",
+    responses=answers(Listing[RequestRow]),
+)
 async def get_feature_requests(
     caller: Reader, feature: str, asked: Annotated[FeatureRequestParameters, Query()], parts: Parts
 ) -> Response:
+    complaints = Complaints()
+    place = place_after("requests", asked.cursor, (datetime, int, UUID), complaints)
+    after = Place(*place) if place else None
     async with reading(parts.reads) as conn:
-        span = await read_span(conn, caller, asked, parts.clock())
+        span = await read_span(conn, caller, asked, parts.clock(), complaints=complaints)
         values = (("feature", _id(feature)),)
         wanted = CallFilter(span.scope.tenants, span.range.start, span.range.end, values)
-        found = await read_newest_requests(conn, wanted, asked.limit)
+        found = await read_newest_requests(conn, wanted, asked.limit + 1, after)
         through = await read_data_through(conn)
-    return json_response(listing([_request_row(calls) for calls in found], None, through))
+    shown = found[: asked.limit]
+    last = place_of_request(shown[-1], wanted) if len(found) > asked.limit else None
+    cursor = make_cursor("requests", last.row() if last else None)
+    return json_response(listing([_request_row(calls) for calls in shown], cursor, through))
 
 
 def _request_row(calls: list[Call]) -> dict[str, Any]:
@@ -65,7 +80,7 @@ def _request_row(calls: list[Call]) -> dict[str, Any]:
     }
 
 
-@router.get("/requests/{request_id:path}", summary="A request and its attempts")
+@router.get("/requests/{request_id:path}", summary="A request and its attempts", responses=answers(Data[RequestDetail]))
 async def get_request(caller: Reader, request_id: str, asked: Annotated[OfTenant, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         scope = await scope_of(conn, caller, asked.tenant_id)
@@ -125,19 +140,22 @@ def _attempts(calls: list[Call]) -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/runs", summary="Runs, newest first")
+@router.get("/runs", summary="Runs, newest first", responses=answers(Listing[RunRow]))
 async def get_runs(caller: Reader, asked: Annotated[RunListParameters, Query()], parts: Parts) -> Response:
+    complaints = Complaints()
+    place = place_after("runs", asked.cursor, (datetime, int, str), complaints)
+    after = RunPlace(*place) if place else None
     async with reading(parts.reads) as conn:
-        span = await read_span(conn, caller, asked, parts.clock())
-        runs = await read_runs(
-            conn, span.scope.tenants, span.range.start, span.range.end, asked.limit + 1, span.offset, asked.agent_id
-        )
+        span = await read_span(conn, caller, asked, parts.clock(), complaints=complaints)
+        wanted = RunFilter(span.scope.tenants, span.range.start, span.range.end, asked.agent_id)
+        runs = await read_runs(conn, wanted, asked.limit + 1, after)
         through = await read_data_through(conn)
-    more = span.offset + asked.limit if len(runs) > asked.limit else None
-    return json_response(listing([_run(run) for run in runs[: asked.limit]], more, through))
+    shown = runs[: asked.limit]
+    last = (shown[-1].started_at, shown[-1].tenant_no, shown[-1].run_id) if len(runs) > asked.limit else None
+    return json_response(listing([_run(run) for run in shown], make_cursor("runs", last), through))
 
 
-@router.get("/runs/{run_id:path}", summary="A run and where in it the money went")
+@router.get("/runs/{run_id:path}", summary="A run and where in it the money went", responses=answers(Data[RunDetail]))
 async def get_run(caller: Reader, run_id: str, asked: Annotated[OfTenant, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         scope = await scope_of(conn, caller, asked.tenant_id)

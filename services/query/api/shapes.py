@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -12,6 +10,7 @@ from typing import Any
 import orjson
 from fastapi.responses import Response
 
+from services.query.api.cursors import make_offset
 from services.query.read.question import CostAnswer, CostRow, Figure
 
 _PICO = Decimal("0.000000000001")
@@ -52,13 +51,13 @@ def envelope(data: object, answer: CostAnswer) -> dict[str, Any]:
         "data_through": answer.data_through,
         "unpriced_events": answer.unpriced_events,
         "late_events": answer.late_events,
-        "next_cursor": make_cursor(answer.next_offset),
+        "next_cursor": make_offset(answer.next_offset),
     }
 
 
-def listing(data: Sequence[object], next_offset: int | None, data_through: datetime | None = None) -> dict[str, Any]:
+def listing(data: Sequence[object], next_cursor: str | None, data_through: datetime | None = None) -> dict[str, Any]:
     """The envelope of what has no sums."""
-    return {"data": data, "data_through": data_through, "next_cursor": make_cursor(next_offset)}
+    return {"data": data, "data_through": data_through, "next_cursor": next_cursor}
 
 
 def per_call(cost_usd: Figure, calls: Figure) -> Decimal:
@@ -76,17 +75,3 @@ def percent(part: Figure, whole: Figure) -> float:
 def share(part: Figure, whole: Figure) -> float:
     """0 to 1; 0 of nothing."""
     return float(Decimal(part or 0) / Decimal(whole)) if whole else 0.0
-
-
-def make_cursor(offset: int | None) -> str | None:
-    """Where the next page begins, opaque to callers."""
-    return None if offset is None else base64.urlsafe_b64encode(f"o{offset}".encode()).rstrip(b"=").decode()
-
-
-def read_cursor(cursor: str) -> int | None:
-    """The offset in a cursor; None when it is none of ours."""
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-    except (ValueError, binascii.Error):
-        return None
-    return int(text[1:]) if text.startswith("o") and text[1:].isdigit() and len(text) < 10 else None

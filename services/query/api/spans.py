@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from psycopg import AsyncConnection
 
 from services.contracts.keys import Principal
-from services.query.api.parameters import CamelDates, SnakeDates, SpanParameters, read_offset
+from services.query.api.cursors import read_offset
+from services.query.api.parameters import CamelDates, RankedParameters, SnakeDates, SpanParameters
 from services.query.api.problems import Complaints
 from services.query.api.ranges import Range, read_range, read_zone
 from services.query.api.scope import Scope, scope_of
@@ -49,7 +50,8 @@ async def read_span(
     scope = await scope_of(conn, caller, tenant_id if tenant_id is not None else asked.tenant_id)
     zone = read_zone(asked.tz, scope.zone, complaints)
     span = read_range(("from", "to"), (asked.from_, asked.to), zone, now, complaints)
-    offset = read_offset(asked.cursor, complaints)
+    # The cursors of other lists are read by these.
+    offset = read_offset(asked.cursor, complaints) if isinstance(asked, RankedParameters) else 0
     complaints.raise_if_any()
     return Span(scope, span, offset, asked.limit)
 

@@ -17,6 +17,7 @@ from fastapi.responses import Response, StreamingResponse
 from psycopg_pool import PoolTimeout
 from pydantic import Field
 
+from services.query.api.described.common import events
 from services.query.api.parameters import Name, NoParameters
 from services.query.api.problems import Problem
 from services.query.api.ranges import last_days
@@ -43,7 +44,11 @@ class StreamParameters(NoParameters):
     )
 
 
-@router.get("/stream", summary="Today's totals as server-sent events")
+@router.get(
+    "/stream",
+    summary="Today's totals as server-sent events",
+    responses=events("An event `totals` whenever they have changed"),
+)
 async def get_stream(
     request: Request,
     caller: Reader,

@@ -10,7 +10,10 @@ from psycopg.rows import class_row
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from services.query.api.admin_log import write_admin_log
-from services.query.api.parameters import Id, NoParameters, PageParameters, read_offset
+from services.query.api.cursors import make_cursor, place_after
+from services.query.api.described.common import Data, Listing, answers
+from services.query.api.described.families import TenantOut
+from services.query.api.parameters import Id, NoParameters, PageParameters
 from services.query.api.problems import Complaint, Complaints, Problem, not_found, wrong_parameters
 from services.query.api.ranges import is_zone
 from services.query.api.scope import NO_TENANT
@@ -45,22 +48,23 @@ class NewTenant(TenantChange):
     tenant_id: Id
 
 
-@router.get("", summary="Tenants by id")
+@router.get("", summary="Tenants by id", responses=answers(Listing[TenantOut]))
 async def get_tenants(caller: Reader, asked: Annotated[PageParameters, Query()], parts: Parts) -> Response:
     complaints = Complaints()
-    offset = read_offset(asked.cursor, complaints)
+    after = place_after("tenants", asked.cursor, (str,), complaints)
     complaints.raise_if_any()
     async with reading(parts.reads) as conn:
         if caller.tenant_id is not None:
             own = await find_tenant(conn, caller.tenant_id)
             found = [own] if own else []
         else:
-            found = await read_tenants(conn, asked.limit + 1, offset)
-    more = offset + asked.limit if len(found) > asked.limit else None
-    return json_response(listing([_body(tenant) for tenant in found[: asked.limit]], more))
+            found = await read_tenants(conn, asked.limit + 1, after[0] if after else None)
+    shown = found[: asked.limit]
+    last = (shown[-1].tenant_id,) if len(found) > asked.limit else None
+    return json_response(listing([_body(tenant) for tenant in shown], make_cursor("tenants", last)))
 
 
-@router.post("", status_code=201, summary="Add a tenant")
+@router.post("", status_code=201, summary="Add a tenant", responses=answers(Data[TenantOut], 201))
 async def post_tenant(
     caller: Admin, body: NewTenant, _asked: Annotated[NoParameters, Query()], parts: Parts
 ) -> Response:
@@ -76,7 +80,7 @@ async def post_tenant(
     return json_response({"data": _body(made)}, 201)
 
 
-@router.patch("/{tenant_id:path}", summary="Rename a tenant or set its time zone")
+@router.patch("/{tenant_id:path}", summary="Rename a tenant or set its time zone", responses=answers(Data[TenantOut]))
 async def patch_tenant(
     caller: Admin, tenant_id: str, body: TenantChange, _asked: Annotated[NoParameters, Query()], parts: Parts
 ) -> Response:

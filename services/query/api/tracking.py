@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -15,7 +16,18 @@ from pydantic import Field
 
 from pricing.money import usd_decimal
 from services.contracts.keys import Principal
-from services.query.api.parameters import LIMIT_MAX, CamelDates, Limit, Name, NoParameters
+from services.query.api.cursors import make_cursor, place_after
+from services.query.api.described.common import answers
+from services.query.api.described.families import (
+    AgentSummary,
+    CallOut,
+    FullSummary,
+    MonthlyReport,
+    Success,
+    SuccessPage,
+    Trends,
+)
+from services.query.api.parameters import LIMIT_MAX, CamelDates, Cursor, Limit, Name, NoParameters
 from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
 from services.query.api.ranges import Range, last_days, read_zone
 from services.query.api.scope import Scope, scope_of
@@ -23,7 +35,7 @@ from services.query.api.shapes import json_response, money_number
 from services.query.api.spans import read_dates
 from services.query.auth import Reader
 from services.query.parts import QueryParts, parts_of
-from services.query.read.calls import Call, CallFilter, read_newest_calls
+from services.query.read.calls import Call, CallFilter, Place, place_of, read_newest_calls
 from services.query.read.costs import read_costs
 from services.query.read.edges import midnight
 from services.query.read.first import read_first_moment
@@ -35,6 +47,8 @@ Parts = Annotated[QueryParts, Depends(parts_of)]
 _SUMS = ("cost_usd", "total_tokens", "calls")
 _WEEK, _MONTH = 7, 30
 _STABLE_PERCENT = 5.0
+_REPORT = answers(Success[MonthlyReport])
+_REPORT[200]["content"] = {"text/csv": {"schema": {"type": "string"}}}
 
 
 class TrackingFilters(NoParameters):
@@ -56,6 +70,7 @@ class TrackingParameters(TrackingFilters, CamelDates):
 
 class RecentParameters(TrackingFilters):
     limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 class ReportParameters(TrackingFilters):
@@ -80,7 +95,7 @@ class Tracked:
         return replace(base, **changes)
 
 
-@router.get("", summary="What was spent in a period, by model, agent and day")
+@router.get("", summary="What was spent in a period, by model, agent and day", responses=answers(Success[FullSummary]))
 @router.get("/", include_in_schema=False)
 async def get_tracking(caller: Reader, asked: Annotated[TrackingParameters, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
@@ -88,7 +103,9 @@ async def get_tracking(caller: Reader, asked: Annotated[TrackingParameters, Quer
         return _success(await full_summary(conn, tracked))
 
 
-@router.get("/trends", summary="The last 7 days against the 7 before, and the last 30")
+@router.get(
+    "/trends", summary="The last 7 days against the 7 before, and the last 30", responses=answers(Success[Trends])
+)
 async def get_trends(caller: Reader, asked: Annotated[TrackingFilters, Query()], parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         tracked = await _tracked(conn, caller, asked, parts)
@@ -102,16 +119,22 @@ async def get_trends(caller: Reader, asked: Annotated[TrackingFilters, Query()],
     return _success(data)
 
 
-@router.get("/recent", summary="The newest calls")
+@router.get("/recent", summary="The newest calls", responses=answers(SuccessPage[CallOut]))
 async def get_recent(caller: Reader, asked: Annotated[RecentParameters, Query()], parts: Parts) -> Response:
+    complaints = Complaints()
+    place = place_after("recent", asked.cursor, (datetime, int, UUID), complaints)
+    complaints.raise_if_any()
     async with reading(parts.reads) as conn:
         tracked = await _tracked(conn, caller, asked, parts)
         wanted = CallFilter(tracked.scope.tenants, tracked.range.start, tracked.range.end, tracked.values)
-        calls = await read_newest_calls(conn, wanted, asked.limit)
-    return _success([call_body(call) for call in calls])
+        calls = await read_newest_calls(conn, wanted, asked.limit + 1, Place(*place) if place else None)
+    shown = calls[: asked.limit]
+    last = place_of(shown[-1]) if len(calls) > asked.limit else None
+    cursor = make_cursor("recent", last.row() if last else None)
+    return json_response({"success": True, "data": [call_body(call) for call in shown], "nextCursor": cursor})
 
 
-@router.get("/agents/{agent_id:path}", summary="What one agent spent")
+@router.get("/agents/{agent_id:path}", summary="What one agent spent", responses=answers(Success[AgentSummary]))
 async def get_agent(
     caller: Reader, agent_id: str, asked: Annotated[TrackingParameters, Query()], parts: Parts
 ) -> Response:
@@ -127,7 +150,7 @@ async def get_agent(
         return _success({"agentId": agent_id, **await full_summary(conn, tracked)})
 
 
-@router.get("/reports/monthly", summary="One month, as JSON or CSV")
+@router.get("/reports/monthly", summary="One month, as JSON or CSV", responses=_REPORT)
 async def get_monthly_report(caller: Reader, asked: Annotated[ReportParameters, Query()], parts: Parts) -> Response:
     first = date.fromisoformat(f"{asked.month}-01")
     async with reading(parts.reads) as conn:

@@ -35,8 +35,11 @@ class NavGroup:
 
 @dataclass(frozen=True, slots=True)
 class Nav:
+    """`current_in_rest`: the page is one of a titled group, which a phone shows behind "More"."""
+
     groups: tuple[NavGroup, ...]
     who: str
+    current_in_rest: bool
 
 
 # (icon and key of the page, label, path, group, only for admins). A page that isn't there is not listed.
@@ -65,7 +68,9 @@ def navigation(principal: Principal, current: str, tenant: str | None, firing: i
             path if tenant is None or principal.tenant_id is not None or group else state.url().replace("&range=7d", "")
         )
         groups.setdefault(group, []).append(NavLink(label, href, key, key == current, firing if key == "alerts" else 0))
-    return Nav(tuple(NavGroup(title, tuple(links)) for title, links in groups.items()), principal.name)
+    found = tuple(NavGroup(title, tuple(links)) for title, links in groups.items())
+    in_rest = any(link.current for group in found if group.title for link in group.links)
+    return Nav(found, principal.name, in_rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from services.query.parts import parts_of
 from services.query.read.calls import CallFilter, read_newest_requests, read_request
 from services.query.read.first import read_first_moment
 from services.query.read.freshness import read_data_through
-from services.query.read.runs import read_run, read_runs, read_tree
+from services.query.read.runs import RunFilter, read_run, read_runs, read_tree
 from services.query.read.session import reading
 
 REQUESTS_SHOWN: Final = 200
@@ -135,7 +135,7 @@ async def runs(request: Request, principal: Reader) -> Response:
         shown = asked.resolve(now, scope, await read_first_moment(conn, scope.numbers))
         end = shown.now.end + timedelta(minutes=5) if shown.running else shown.now.end
         agent = dict(asked.filters).get("agent_id")
-        found = await read_runs(conn, scope.numbers, shown.now.start, end, RUNS_SHOWN, agent_id=agent)
+        found = await read_runs(conn, RunFilter(scope.numbers, shown.now.start, end, agent), RUNS_SHOWN)
         data_through = await read_data_through(conn)
         around = await surroundings(request, conn, principal, scope, "runs")
     state = _state(asked, "/runs", scope, fixed=principal.tenant_id is not None)

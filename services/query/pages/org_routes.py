@@ -17,7 +17,7 @@ from services.query.pages.figures import OrgFigures
 from services.query.pages.links import PageState, segment
 from services.query.pages.orgs import least_pico_usd, org_page, org_rows, orgs_sentence
 from services.query.pages.ranges import PageRange
-from services.query.pages.reading import Source, compare, read_tenants, to_next_hour
+from services.query.pages.reading import Source, compare, if_kept, read_tenants, to_next_hour
 from services.query.pages.request import asked_of
 from services.query.pages.scope import Scope, UnknownTenant, scope_for
 from services.query.pages.surroundings import surroundings
@@ -47,7 +47,8 @@ async def orgs(request: Request, principal: Admin) -> Response:
         found = await source.breakdown(span, ("tenant_id",))
         items = found.by("tenant_id")
         if shown.before is not None:
-            items = compare(items, (await source.breakdown(shown.before, ("tenant_id",))).by("tenant_id"))
+            earlier = await if_kept(source.breakdown(shown.before, ("tenant_id",)))
+            items = compare(items, earlier.by("tenant_id")) if earlier else items
         around = await surroundings(request, conn, principal, scope, "orgs")
     state = replace(asked.state("/orgs", tenant=None), filters=(("min", text),) if least else ())
     names = {tenant.tenant_id: tenant.name for tenant in scope.readable}
@@ -90,9 +91,10 @@ async def org(request: Request, tenant_id: str, principal: Admin) -> Response:
 async def _read(conn: AsyncConnection[Any], scope: Scope, tenant_id: str, shown: PageRange) -> OrgFigures:
     source, span = Source(conn, scope.numbers, scope.zone), to_next_hour(shown.now, running=shown.running)
     found = await source.breakdown(span, ("provider", "model"))
-    before = (await source.total(shown.before))[0] if shown.before else None
+    earlier = await if_kept(source.total(shown.before)) if shown.before else None
     buckets, points = await source.series(span, shown.granularity, "provider")
     return OrgFigures(
-        shown=shown, tenant_id=tenant_id, data_through=found.data_through, total=found.total, before=before,
+        shown=shown, tenant_id=tenant_id, data_through=found.data_through, total=found.total,
+        before=earlier[0] if earlier else None,
         buckets=buckets, series=points, providers=found.by("provider"), models=found.by("model", "provider"),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from services.contracts.agents import default_label
 from services.query.pages.figures import Item, OverviewFigures
 from services.query.pages.ranges import PageRange, Span, month_start
-from services.query.pages.reading import Source, compare, count_runs, last_72_hours, read_labels, to_next_hour
+from services.query.pages.reading import Source, compare, count_runs, if_kept, last_72_hours, read_labels, to_next_hour
 from services.query.pages.scope import Scope
 
 _DIMENSIONS = ("feature", "agent_id", "provider", "model")
@@ -33,7 +33,7 @@ async def read_overview(
     all_tenants = scope.tenant is None and len(scope.readable) > 1
     dimensions = (*_DIMENSIONS, "tenant_id") if all_tenants else _DIMENSIONS
     now = await source.breakdown(span, dimensions)
-    then = await source.breakdown(before, dimensions) if before else None
+    then = await if_kept(source.breakdown(before, dimensions)) if before else None
 
     def compared(dimension: str) -> tuple[Item, ...]:
         return compare(now.by(dimension), then.by(dimension)) if then else now.by(dimension)

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from services.contracts.agents import default_label
 from services.query.pages.figures import Budget, Item, PayrollFigures
 from services.query.pages.ranges import PageRange
-from services.query.pages.reading import Source, compare, read_labels, to_next_hour
+from services.query.pages.reading import Source, compare, if_kept, read_labels, to_next_hour
 from services.query.pages.scope import Tenant
 from services.query.read.budgets import read_budget_states, read_budgets
 from services.query.read.tenants import find_tenant
@@ -25,7 +25,7 @@ async def read_payroll(
     span, before = to_next_hour(shown.now, running=shown.running), shown.before
     labels = await read_labels(conn, (tenant.tenant_no,))
     now = await source.breakdown(span, ("agent_id", "feature", "provider", "model"))
-    then = await source.breakdown(before, ("agent_id",)) if before else None
+    then = await if_kept(source.breakdown(before, ("agent_id",))) if before else None
     agents = compare(now.by("agent_id"), then.by("agent_id")) if then else now.by("agent_id")
     return PayrollFigures(
         shown=shown,

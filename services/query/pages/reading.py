@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
@@ -16,7 +16,8 @@ from services.query.pages.figures import Item, Point, Sums, add
 from services.query.pages.ranges import Granularity, Span
 from services.query.pages.scope import Tenant, make_tenant
 from services.query.read.costs import read_costs
-from services.query.read.question import CostAnswer, CostQuery, Figure
+from services.query.read.question import CostAnswer, CostQuery, Figure, NotKept
+from services.query.read.statement import tenant_condition
 
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -64,6 +65,17 @@ class Breakdown:
             found[key] = add(found[key], sums) if key in found else sums
         items = (Item(key, sums, sub=under) for (key, under), sums in found.items())
         return tuple(sorted(items, key=lambda item: (-item.sums.cost_pico_usd, -item.sums.calls, item.key, item.sub)))
+
+
+_Read = TypeVar("_Read")
+
+
+async def if_kept(figures: Awaitable[_Read]) -> _Read | None:
+    """Figures of an earlier period; None, so that nothing is compared, where retention let go what would tell them."""
+    try:
+        return await figures
+    except NotKept:
+        return None
 
 
 def compare(items: tuple[Item, ...], earlier_items: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -127,7 +139,8 @@ class Source:
     ) -> tuple[Item, ...]:
         """Groups with what each was in the period before; those that are gone stay, with nothing now."""
         items = await self.groups(now, dimension, measures=measures)
-        return items if before is None else compare(items, await self.groups(before, dimension))
+        earlier = await if_kept(self.groups(before, dimension)) if before is not None else None
+        return items if earlier is None else compare(items, earlier)
 
     async def breakdown(self, span: Span, dimensions: tuple[str, ...]) -> Breakdown:
         """The span's sums by every combination of the dimensions: one question instead of one for each."""
@@ -200,27 +213,47 @@ async def read_tenants(conn: AsyncConnection[Any]) -> tuple[Tenant, ...]:
     return tuple(make_tenant(*row) for row in await cursor.fetchall())
 
 
+_STARTED = """started_at >= %(start)s AND started_at < %(end)s AND (%(agent)s::text IS NULL OR agent_id = %(agent)s)"""
+# A run has a piece for each partition that its calls came by: of a tenant that has one partition a piece is a run.
+_WHOLE = f"SELECT count(*) FROM run_base WHERE {_STARTED} AND tenant_no <> ALL(%(spread)s::integer[]) AND {{mine}}"
+_PIECES = f"""
+SELECT count(*) FROM (
+    SELECT DISTINCT tenant_no, run_id FROM run_base AS r WHERE {_STARTED} AND tenant_no = ANY(%(spread)s::integer[])
+      AND NOT EXISTS (SELECT FROM run_base AS e WHERE e.tenant_no = r.tenant_no AND e.run_id = r.run_id
+                      AND e.started_at < %(start)s)) AS started
+"""
+_SPREAD = """
+SELECT tenant_no FROM tenant AS t WHERE (SELECT min(kafka_partition) FROM run_base AS r WHERE r.tenant_no = t.tenant_no)
+    <> (SELECT max(kafka_partition) FROM run_base AS r WHERE r.tenant_no = t.tenant_no)
+"""
+# For one tenant, so that a view that shows no other finds it by the index as well.
+_IS_SPREAD = """
+WITH one AS (SELECT kafka_partition AS no FROM run_base WHERE tenant_no = %(tenant)s LIMIT 1)
+SELECT EXISTS (SELECT FROM run_base WHERE tenant_no = %(tenant)s AND kafka_partition < (SELECT no FROM one))
+    OR EXISTS (SELECT FROM run_base WHERE tenant_no = %(tenant)s AND kafka_partition > (SELECT no FROM one))
+"""
+
+
 async def count_runs(
     conn: AsyncConnection[Any], span: Span, tenants: tuple[int, ...] | None, agent_id: str | None
 ) -> int:
     """Runs that started in the span."""
-    cursor = await conn.execute(
-        """
-        SELECT count(*) FROM (
-            SELECT DISTINCT tenant_no, run_id FROM run_base AS r
-            WHERE started_at >= %(start)s AND started_at < %(end)s
-              AND (%(tenants)s::integer[] IS NULL OR tenant_no = ANY(%(tenants)s))
-              AND (%(agent)s::text IS NULL OR agent_id = %(agent)s)
-              AND NOT EXISTS (SELECT FROM run_base AS e WHERE e.tenant_no = r.tenant_no AND e.run_id = r.run_id
-                              AND e.started_at < %(start)s)) AS started
-        """,
-        {
-            "start": span.start,
-            "end": span.end,
-            "tenants": list(tenants) if tenants is not None else None,
-            "agent": agent_id,
-        },
-    )
+    spread = await _spread_tenants(conn, tenants)
+    values: dict[str, object] = {"start": span.start, "end": span.end, "agent": agent_id, "spread": spread}
+    whole = _WHOLE.format(mine=" AND ".join(tenant_condition(tenants, "") or ["true"]))
+    counted = await _count(conn, whole, values)
+    return counted + (await _count(conn, _PIECES, values) if spread else 0)
+
+
+async def _spread_tenants(conn: AsyncConnection[Any], tenants: tuple[int, ...] | None) -> list[int]:
+    """Those whose runs may lie in several pieces."""
+    if tenants is None:
+        return [row[0] for row in await (await conn.execute(_SPREAD)).fetchall()]
+    return [no for no in tenants if await _count(conn, _IS_SPREAD, {"tenant": no})]
+
+
+async def _count(conn: AsyncConnection[Any], sql: str, values: dict[str, object]) -> int:
+    cursor = await conn.execute(sql.encode(), values, prepare=False)
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 

@@ -75,14 +75,18 @@ def running_window(window: BudgetWindow, zone: ZoneInfo, now: datetime) -> tuple
 
 
 async def read_budgets(
-    conn: AsyncConnection[Any], tenant_id: str | None, limit: int = BUDGETS_MAX, offset: int = 0
+    conn: AsyncConnection[Any],
+    tenant_id: str | None,
+    limit: int = BUDGETS_MAX,
+    after: tuple[datetime, UUID] | None = None,
 ) -> list[Budget]:
-    """Budgets of a tenant, or of all; oldest first."""
+    """Budgets of a tenant, or of all; oldest first, from the one after `after` on."""
     async with conn.cursor(row_factory=class_row(Budget)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM budget WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s "
-            "ORDER BY created_at, budget_id LIMIT %(limit)s OFFSET %(offset)s",
-            {"tenant": tenant_id, "limit": limit, "offset": offset},
+            f"SELECT {_COLUMNS} FROM budget WHERE (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) "
+            "AND (%(at)s::timestamptz IS NULL OR (created_at, budget_id) > (%(at)s, %(id)s::uuid)) "
+            "ORDER BY created_at, budget_id LIMIT %(limit)s",
+            {"tenant": tenant_id, "limit": limit, "at": after and after[0], "id": after and after[1]},
         )
         return await cursor.fetchall()
 

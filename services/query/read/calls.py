@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row
 
 from pricing.usage import COMPLETION_CLASSES, PROMPT_CLASSES
 from services.contracts.event_key import event_key
+from services.query.read.recency import Stretch, looks, within
 from services.query.read.sources import RAW_FROM
 from services.query.read.statement import tenant_condition
 
@@ -21,11 +22,10 @@ _COMPLETION = " + ".join(f"e.{name}" for name in COMPLETION_CLASSES)
 _COST = "(coalesce(e.cost_pico_usd, 0) + coalesce(a.delta_pico_usd, 0))::bigint"
 # A call without a request id is its own request, known by its event's id.
 REQUEST_ID = "coalesce(nullif(e.request_id, ''), e.event_id)"
-# Newest first: most pages are full after the first of these.
-_WINDOWS = tuple(timedelta(hours=hours) for hours in (1, 6, 24, 24 * 7))
+_MICROSECOND = timedelta(microseconds=1)
 
-CALL_COLUMNS = f"""t.tenant_id, e.tenant_no, e.event_id, {REQUEST_ID} AS request_id, e.run_id, e.attempt, e.occurred_at,
-    e.provider, e.model, e.tier, e.feature, e.agent_id, e.customer_id, e.user_id, e.channel, e.region,
+CALL_COLUMNS = f"""t.tenant_id, e.tenant_no, e.event_key, e.event_id, {REQUEST_ID} AS request_id, e.run_id, e.attempt,
+    e.occurred_at, e.provider, e.model, e.tier, e.feature, e.agent_id, e.customer_id, e.user_id, e.channel, e.region,
     e.service_tier, e.status, e.error_type, e.superseded, e.cache_hit, e.latency_ms, e.retry_count,
     e.prompt_template_id, e.prompt_template_version,
     ({_PROMPT})::bigint AS prompt_tokens, ({_COMPLETION})::bigint AS completion_tokens, {_COST} AS cost_pico_usd,
@@ -39,6 +39,7 @@ class Call:
 
     tenant_id: str
     tenant_no: int
+    event_key: UUID
     event_id: str
     request_id: str
     run_id: str
@@ -81,78 +82,206 @@ class CallFilter:
     end: datetime
     values: tuple[tuple[str, str], ...] = ()
 
-    def where(self, start: datetime | None = None) -> tuple[str, dict[str, object]]:
-        """The condition on `e` and its parameters; `start` narrows the range."""
-        parameters: dict[str, object] = {"start": start or self.start, "end": self.end}
-        conditions = ["e.occurred_at >= %(start)s", "e.occurred_at < %(end)s", *tenant_condition(self.tenants, "e.")]
-        for name, value in self.values:
-            conditions.append(f"e.{name} = %({name})s")
-            parameters[name] = value
+    def where(self) -> tuple[str, dict[str, object]]:
+        """The condition on `e` and its parameters."""
+        parameters: dict[str, object] = {"start": self.start, "end": self.end}
+        conditions = ["e.occurred_at >= %(start)s", "e.occurred_at < %(end)s", *self.narrowed(parameters)]
         return " AND ".join(conditions), parameters
 
+    def narrowed(self, parameters: dict[str, object]) -> list[str]:
+        """The conditions that are not about time; values are added to `parameters`."""
+        parameters |= dict(self.values)
+        return [*tenant_condition(self.tenants, "e."), *(f"e.{name} = %({name})s" for name, _ in self.values)]
 
-async def read_newest_calls(conn: AsyncConnection[Any], wanted: CallFilter, limit: int) -> list[Call]:
-    """The newest calls; only as much of the range is read as fills the limit."""
-    calls: list[Call] = []
-    for start in _starts(wanted):
-        where, parameters = wanted.where(start)
-        sql = (
-            f"SELECT {CALL_COLUMNS} FROM {CALL_FROM} WHERE {where} "
-            f"ORDER BY e.occurred_at DESC, e.event_id LIMIT {int(limit)}"
-        )
-        calls = await _calls(conn, sql, parameters)
-        if len(calls) >= limit:
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call stands among all, newest first."""
+
+    occurred_at: datetime
+    tenant_no: int
+    event_key: UUID
+
+    def row(self) -> tuple[datetime, int, UUID]:
+        return self.occurred_at, self.tenant_no, self.event_key
+
+
+async def read_newest_calls(
+    conn: AsyncConnection[Any], wanted: CallFilter, limit: int, after: Place | None = None
+) -> list[Call]:
+    """The newest calls, from the one after `after` on; only as much of the range is read as fills the limit."""
+    places: list[Place] = []
+    async for some in _newest_places(conn, wanted, limit, after):
+        places += some
+        if len(places) >= limit:
             break
-    return calls
+    found = await _calls_at(conn, places[:limit])
+    return sorted(found, key=_place_of, reverse=True)
 
 
-async def read_newest_requests(conn: AsyncConnection[Any], wanted: CallFilter, limit: int) -> list[list[Call]]:
-    """The attempts of each of the newest requests that have a call as wanted, newest request first."""
-    keys: list[dict[str, Any]] = []
-    for start in _starts(wanted):
-        where, parameters = wanted.where(start)
-        async with conn.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(
-                f"SELECT e.tenant_no, e.request_id, CASE WHEN e.request_id = '' THEN e.event_key END AS event_key, "
-                f"max(e.occurred_at) AS newest FROM usage_event AS e WHERE {where} GROUP BY 1, 2, 3 "
-                f"ORDER BY newest DESC LIMIT {int(limit)}",
-                parameters,
-                prepare=False,
-            )
-            keys = await cursor.fetchall()
-        if len(keys) >= limit:
+async def read_newest_requests(
+    conn: AsyncConnection[Any], wanted: CallFilter, limit: int, after: Place | None = None
+) -> list[list[Call]]:
+    """The attempts of each of the newest requests that have a call as wanted, newest request first.
+
+    A request stands where its newest such call does (`place_of_request`); `after` is the place of the last one of the
+    page before. What comes in meanwhile stands before it and moves nothing.
+    """
+    found: dict[tuple[int, str], _Key] = {}
+    async for some in _newest_keys(conn, wanted, limit, after):
+        fresh = {key.request: key for key in reversed(some) if key.request not in found}
+        if after is not None and fresh:
+            # These were on an earlier page, by a newer call of theirs.
+            for request in await _with_newer(conn, wanted, after, list(fresh)):
+                del fresh[request]
+        found |= dict(sorted(fresh.items(), key=lambda item: item[1].order, reverse=True))
+        if len(found) >= limit:
             break
-    return await _attempts(conn, keys)
+    keys = list(found.values())[:limit]
+    attempts = await _attempts(conn, keys)
+    return [attempts[key.request] for key in keys if key.request in attempts]
 
 
-async def _attempts(conn: AsyncConnection[Any], keys: Sequence[dict[str, Any]]) -> list[list[Call]]:
+def place_of_request(calls: Sequence[Call], wanted: CallFilter) -> Place:
+    """Where `read_newest_requests` with `wanted` has these calls of one request."""
+    mine = [
+        call
+        for call in calls
+        if wanted.start <= call.occurred_at < wanted.end
+        and all(getattr(call, name) == value for name, value in wanted.values)
+    ]
+    return Place(*max(map(_place_of, mine)))
+
+
+def place_of(call: Call) -> Place:
+    return Place(*_place_of(call))
+
+
+def _place_of(call: Call) -> tuple[datetime, int, UUID]:
+    return call.occurred_at, call.tenant_no, call.event_key
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A call as lists know it; `request_id` is '' for a call that is its own request."""
+
+    occurred_at: datetime
+    tenant_no: int
+    event_key: UUID
+    request_id: str
+
+    @property
+    def order(self) -> tuple[datetime, int, UUID]:
+        return self.occurred_at, self.tenant_no, self.event_key
+
+    @property
+    def request(self) -> tuple[int, str]:
+        return self.tenant_no, self.request_id or f"\x00{self.event_key}"
+
+
+async def _newest_keys(
+    conn: AsyncConnection[Any], wanted: CallFilter, limit: int, after: Place | None
+) -> AsyncIterator[list[_Key]]:
+    """Calls as wanted after `after`, newest first, some at once, until the range or whoever asks is done."""
+    end = wanted.end if after is None else min(wanted.end, after.occurred_at + _MICROSECOND)
+    if end <= wanted.start:
+        return
+    async for look in looks(conn, wanted.tenants, wanted.start, end, wanted.values, limit):
+        below = after
+        while True:
+            some = await _keys_within(conn, wanted, look, limit, below)
+            yield some
+            if len(some) < limit:
+                break
+            below = Place(*some[-1].order)
+
+
+async def _keys_within(
+    conn: AsyncConnection[Any], wanted: CallFilter, look: Sequence[Stretch], limit: int, below: Place | None
+) -> list[_Key]:
+    """The newest of these stretches, at most `limit`."""
+    # Bounds of all of them let the planner leave out the chunks outside.
+    where, values = CallFilter(wanted.tenants, look[-1].start, look[0].end, wanted.values).where()
+    if len(look) > 1:
+        where += f" AND ({within(look, 'e.occurred_at', values)})"
+    if below is not None:
+        where += " AND (e.occurred_at, e.tenant_no, e.event_key) < (%(at)s, %(no)s, %(key)s)"
+        values |= {"at": below.occurred_at, "no": below.tenant_no, "key": below.event_key}
+    sql = (
+        f"SELECT e.occurred_at, e.tenant_no, e.event_key, e.request_id FROM usage_event AS e WHERE {where} "
+        f"ORDER BY e.occurred_at DESC, e.tenant_no DESC, e.event_key DESC LIMIT {int(limit)}"
+    )
+    async with conn.cursor(row_factory=class_row(_Key)) as cursor:
+        await cursor.execute(sql.encode(), values, prepare=False)
+        return await cursor.fetchall()
+
+
+async def _newest_places(
+    conn: AsyncConnection[Any], wanted: CallFilter, limit: int, after: Place | None
+) -> AsyncIterator[list[Place]]:
+    async for some in _newest_keys(conn, wanted, limit, after):
+        yield [Place(*key.order) for key in some]
+
+
+async def _with_newer(
+    conn: AsyncConnection[Any], wanted: CallFilter, after: Place, requests: list[tuple[int, str]]
+) -> list[tuple[int, str]]:
+    """Those of these requests that have a call as wanted at `after` or before it in the list."""
+    named = [request for request in requests if not request[1].startswith("\x00")]
+    if not named or after.occurred_at >= wanted.end:
+        return []
+    where, values = CallFilter(wanted.tenants, after.occurred_at, wanted.end, wanted.values).where()
+    values |= {"nos": sorted({no for no, _ in named}), "ids": [name for _, name in named]}
+    values |= {"at": after.occurred_at, "no": after.tenant_no, "key": after.event_key}
+    sql = (
+        "SELECT DISTINCT e.tenant_no, e.request_id FROM usage_event AS e WHERE e.tenant_no = ANY(%(nos)s) "
+        f"AND e.request_id = ANY(%(ids)s) AND e.request_id <> '' AND {where} "
+        "AND (e.occurred_at, e.tenant_no, e.event_key) >= (%(at)s, %(no)s, %(key)s)"
+    )
+    async with conn.cursor() as cursor:
+        await cursor.execute(sql.encode(), values, prepare=False)
+        return [(row[0], row[1]) for row in await cursor.fetchall() if (row[0], row[1]) in named]
+
+
+# What is looked up by several columns is looked up by lists of values and matched here. A join with a list of rows
+# reads all of a tenant's calls where the caller is confined to one: no join gets into a view that is a barrier.
+async def _calls_at(conn: AsyncConnection[Any], places: Sequence[Place]) -> list[Call]:
+    """The calls at these places."""
+    if not places:
+        return []
+    wanted = {place.row() for place in places}
+    values: dict[str, object] = {
+        "nos": sorted({place.tenant_no for place in places}),
+        "keys": [place.event_key for place in places],
+        "times": sorted({place.occurred_at for place in places}),
+        "first": min(place.occurred_at for place in places),
+        "last": max(place.occurred_at for place in places),
+    }
+    sql = (
+        f"SELECT {CALL_COLUMNS} FROM {CALL_FROM} WHERE e.occurred_at BETWEEN %(first)s AND %(last)s "
+        "AND e.tenant_no = ANY(%(nos)s) AND e.occurred_at = ANY(%(times)s) AND e.event_key = ANY(%(keys)s)"
+    )
+    return [call for call in await _calls(conn, sql, values) if _place_of(call) in wanted]
+
+
+async def _attempts(conn: AsyncConnection[Any], keys: Sequence[_Key]) -> dict[tuple[int, str], list[Call]]:
+    """All calls of each request, by attempt."""
     found: dict[tuple[int, str], list[Call]] = {}
-    named = [key for key in keys if key["request_id"]]
-    single = [key for key in keys if not key["request_id"]]
+    named = [key for key in keys if key.request_id]
     if named:
         sql = (
-            f"SELECT {CALL_COLUMNS} FROM unnest(%(nos)s::integer[], %(ids)s::text[]) AS k (tenant_no, request_id) "
-            f"JOIN (SELECT * FROM usage_event) AS e ON e.tenant_no = k.tenant_no AND e.request_id = k.request_id "
-            f"AND e.request_id <> '' {_JOINS}"
+            f"SELECT {CALL_COLUMNS} FROM {CALL_FROM} WHERE e.tenant_no = ANY(%(nos)s) "
+            "AND e.request_id = ANY(%(ids)s) AND e.request_id <> ''"
         )
-        values: dict[str, object] = {"nos": [k["tenant_no"] for k in named], "ids": [k["request_id"] for k in named]}
+        values: dict[str, object] = {"nos": sorted({k.tenant_no for k in named}), "ids": [k.request_id for k in named]}
+        mine = {key.request for key in named}
         for call in await _calls(conn, sql, values):
-            found.setdefault((call.tenant_no, call.request_id), []).append(call)
-    if single:
-        sql = (
-            f"SELECT {CALL_COLUMNS} FROM unnest(%(nos)s::integer[], %(keys)s::uuid[], %(times)s::timestamptz[]) "
-            f"AS k (tenant_no, event_key, at) JOIN (SELECT * FROM usage_event) AS e ON e.tenant_no = k.tenant_no "
-            f"AND e.occurred_at = k.at AND e.event_key = k.event_key {_JOINS}"
-        )
-        values = {name: [key[column] for key in single] for name, column in _SINGLE.items()}
-        for call in await _calls(conn, sql, values):
-            found.setdefault((call.tenant_no, call.request_id), []).append(call)
-    ordered = sorted(found.values(), key=lambda calls: max(call.occurred_at for call in calls), reverse=True)
-    return [sorted(calls, key=_by_attempt) for calls in ordered]
-
-
-_SINGLE = {"nos": "tenant_no", "keys": "event_key", "times": "newest"}
-_JOINS = f"{RAW_FROM.removeprefix('usage_event AS e ')} JOIN tenant AS t ON t.tenant_no = e.tenant_no"
+            if (call.tenant_no, call.request_id) in mine:
+                found.setdefault((call.tenant_no, call.request_id), []).append(call)
+    single = [Place(*key.order) for key in keys if not key.request_id]
+    for call in await _calls_at(conn, single):
+        found[call.tenant_no, f"\x00{call.event_key}"] = [call]
+    return {request: sorted(calls, key=_by_attempt) for request, calls in found.items()}
 
 
 def _by_attempt(call: Call) -> tuple[int, datetime, str]:
@@ -167,13 +296,12 @@ async def read_request(conn: AsyncConnection[Any], tenants: tuple[int, ...] | No
     if not calls:
         # A call without a request id: the table of identities knows when its event happened.
         known = " AND ".join(tenant_condition(tenants, "") or ["tenant_no = ANY(ARRAY(SELECT tenant_no FROM tenant))"])
-        sql = (
-            f"SELECT {CALL_COLUMNS} FROM (SELECT tenant_no, occurred_at FROM event_identity "
-            f"WHERE {known} AND event_key = %(key)s) AS k JOIN (SELECT * FROM usage_event) AS e "
-            f"ON e.tenant_no = k.tenant_no AND e.occurred_at = k.occurred_at AND e.event_key = %(key)s {_JOINS} "
-            "WHERE e.event_id = %(id)s AND e.request_id = ''"
+        key = UUID(bytes=event_key(request_id))
+        cursor = await conn.execute(
+            f"SELECT occurred_at, tenant_no FROM event_identity WHERE {known} AND event_key = %s".encode(), (key,)
         )
-        calls = await _calls(conn, sql, {"id": request_id, "key": UUID(bytes=event_key(request_id))})
+        at = [Place(row[0], row[1], key) for row in await cursor.fetchall()]
+        calls = [call for call in await _calls_at(conn, at) if call.event_id == call.request_id == request_id]
     return sorted(calls, key=_by_attempt)
 
 
@@ -181,8 +309,3 @@ async def _calls(conn: AsyncConnection[Any], sql: str, parameters: dict[str, obj
     async with conn.cursor(row_factory=class_row(Call)) as cursor:
         await cursor.execute(sql.encode(), parameters, prepare=False)
         return await cursor.fetchall()
-
-
-def _starts(wanted: CallFilter) -> list[datetime]:
-    tries = [wanted.end - window for window in _WINDOWS]
-    return [*(start for start in tries if start > wanted.start), wanted.start]

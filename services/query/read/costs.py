@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,20 +35,19 @@ async def read_costs(conn: AsyncConnection[Any], query: CostQuery, *, totals: bo
     `totals=False` is for who needs the rows alone: totals are then empty, unpriced and late events 0, unless the rows
     tell them anyway. Raises QueryRefused where no source answers within bounds.
     """
-    dirty = await read_dirty(conn, query.start, query.end)
-    adjusted = await _has_adjustments(conn, query.start, query.end)
+    state = await read_store_state(conn, query.start, query.end)
     rows: Sequence[CostRow]
     summed: Sums | None = None
     histogram: Histogram = []
     next_offset = None
     if query.granularity is not None or query.group_by:
-        rows, next_offset, summed = await _rows(conn, query, dirty, adjusted=adjusted)
+        rows, next_offset, summed = await _rows(conn, query, state)
     if summed is None and (totals or not query.group_by):
         whole = replace(query, group_by=(), granularity=None, order_by=None, limit=1, offset=0)
-        totals_plan = plan(whole, dirty, adjusted=adjusted)
+        totals_plan = plan(whole, state.dirty, adjusted=state.adjusted, floors=state.floors)
         (found,) = await _fetch(conn, totals_plan.statement)
         summed = _sums(found, totals_plan.quantities)
-        histogram = (await _histograms(conn, whole, dirty)).get((), [])
+        histogram = (await _histograms(conn, whole, state)).get((), [])
     figures = {} if summed is None else _figures(query.measures, summed, histogram)
     if query.granularity is None and not query.group_by:
         # The one row is the totals; an empty range has it too.
@@ -64,35 +63,47 @@ async def read_costs(conn: AsyncConnection[Any], query: CostQuery, *, totals: bo
     )
 
 
-async def read_dirty(conn: AsyncConnection[Any], start: datetime, end: datetime) -> tuple[datetime, ...]:
-    """The 15-minute buckets that wait for refresh and can matter to [start, end)."""
-    cursor = await conn.execute(
-        "SELECT DISTINCT bucket FROM dirty_bucket WHERE bucket >= %s AND bucket < %s", (start - _DAY, end + _DAY)
-    )
-    return tuple(row[0] for row in await cursor.fetchall())
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """What the planner has to know of the store: the 15-minute buckets that wait for refresh and can matter, whether
+    there are adjustments, from when on relations are complete."""
+
+    dirty: tuple[datetime, ...]
+    adjusted: bool
+    floors: dict[str, datetime]
 
 
-async def _has_adjustments(conn: AsyncConnection[Any], start: datetime, end: datetime) -> bool:
-    cursor = await conn.execute(
-        "SELECT EXISTS (SELECT FROM cost_adjustment WHERE occurred_at >= %s AND occurred_at < %s)", (start, end)
-    )
-    row = await cursor.fetchone()
-    return bool(row and row[0])
+_STATE = """
+SELECT (SELECT array_agg(DISTINCT bucket) FROM dirty_bucket WHERE bucket >= %(near)s AND bucket < %(far)s),
+    EXISTS (SELECT FROM cost_adjustment WHERE occurred_at >= %(start)s AND occurred_at < %(end)s),
+    (SELECT array_agg(relation) FROM retention_floor WHERE complete_from > %(start)s),
+    (SELECT array_agg(complete_from) FROM retention_floor WHERE complete_from > %(start)s)
+"""
+
+
+async def read_store_state(conn: AsyncConnection[Any], start: datetime, end: datetime) -> StoreState:
+    """In the snapshot of `conn`, as far as it matters to [start, end)."""
+    values = {"near": start - _DAY, "far": end + _DAY, "start": start, "end": end}
+    row = await (await conn.execute(_STATE, values)).fetchone()
+    assert row is not None
+    dirty, adjusted, relations, floors = row
+    return StoreState(tuple(dirty or ()), bool(adjusted), dict(zip(relations or (), floors or (), strict=True)))
 
 
 async def _rows(
-    conn: AsyncConnection[Any], query: CostQuery, dirty: Collection[datetime], *, adjusted: bool
+    conn: AsyncConnection[Any], query: CostQuery, state: StoreState
 ) -> tuple[list[CostRow], int | None, Sums | None]:
     """One page of rows, where the next begins, and the totals where every bucket was read and nothing but buckets."""
     asked = query.measures
     # What rows are ordered by is read whether it is shown or not.
     query = replace(query, measures=tuple(dict.fromkeys((*asked, _ordering_measure(query)))))
     ordered_here = query.granularity is not None or _is_percentile(query.order_by)
-    made = plan(query, dirty, adjusted=adjusted, fetch_max=GROUPS_MAX if ordered_here else None)
+    fetch_max = GROUPS_MAX if ordered_here else None
+    made = plan(query, state.dirty, adjusted=state.adjusted, fetch_max=fetch_max, floors=state.floors)
     found = await _fetch(conn, made.statement)
     if ordered_here and len(found) > GROUPS_MAX:
         raise QueryRefused("group_by", f"more than {GROUPS_MAX} groups: filter, or ask for fewer dimensions or buckets")
-    histograms = await _histograms(conn, query, dirty)
+    histograms = await _histograms(conn, query, state)
     cells = {_key(row, query): _sums(row, made.quantities) for row in found}
     summed = None
     if not query.group_by and not any(_is_percentile(name) for name in query.measures):
@@ -118,13 +129,13 @@ async def _fetch(conn: AsyncConnection[Any], statement: Statement) -> list[dict[
         return await cursor.fetchall()
 
 
-async def _histograms(
-    conn: AsyncConnection[Any], query: CostQuery, dirty: Collection[datetime]
-) -> dict[Key, Histogram]:
+async def _histograms(conn: AsyncConnection[Any], query: CostQuery, state: StoreState) -> dict[Key, Histogram]:
     """Latency histograms by group where percentiles are asked for; else nothing is read."""
     if not any(_is_percentile(name) for name in query.measures):
         return {}
-    found = await _fetch(conn, plan_latency(query, dirty, fetch_max=5 * GROUPS_MAX).statement)
+    found = await _fetch(
+        conn, plan_latency(query, state.dirty, fetch_max=5 * GROUPS_MAX, floors=state.floors).statement
+    )
     if len(found) > 5 * GROUPS_MAX:
         raise QueryRefused("measures", "too many groups for percentiles: filter, or ask for fewer dimensions")
     out: dict[Key, Histogram] = {}

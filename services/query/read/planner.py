@@ -19,12 +19,14 @@ from services.contracts.dimensions import (
 )
 from services.contracts.rollups import LATENCY, Rollup
 from services.query.read.edges import Buckets, local_buckets
+from services.query.read.kept import Floors, first_lost, refusal
 from services.query.read.question import CostQuery, QueryRefused
 from services.query.read.segments import Segment, cover
 from services.query.read.sources import LATENCY_BUCKET
 from services.query.read.statement import Parts, Statement, render
 
 RAW_DAYS_MAX = 35
+NOTHING_GONE: Floors = {}
 # How many rows a bucket of a rollup holds per tenant, about; only to choose between sources that all are exact.
 _ROWS_PER_BUCKET = {"channel": 4, "region": 8, "usage": 40, "customer": 200, "latency": 60}
 _RAW_ROWS_PER_SECOND = 20
@@ -54,17 +56,25 @@ class _Candidate:
         return raw + sum(segment.buckets() * width for segment in self.segments)
 
 
-def plan(query: CostQuery, dirty: Collection[datetime], *, adjusted: bool = True, fetch_max: int | None = None) -> Plan:
+def plan(
+    query: CostQuery,
+    dirty: Collection[datetime],
+    *,
+    adjusted: bool = True,
+    fetch_max: int | None = None,
+    floors: Floors = NOTHING_GONE,
+) -> Plan:
     """The plan for the sums `query` asks for (percentiles: `plan_latency`).
 
     `dirty` are the 15-minute buckets waiting for refresh, read in the same snapshot the plan will run in. `adjusted`
     False spares the join where there are no adjustments. With `fetch_max` all groups are fetched unordered, one more
-    than that at most, instead of one page of them.
+    than that at most, instead of one page of them. `floors` as `retention_floor` has them, of the same snapshot. Raises
+    NotKept where what would answer was let go, QueryRefused where it would cost too much.
     """
     quantities = quantities_of(query.measures)
     buckets = _buckets(query)
     dimensions = (*query.group_by, *(name for name, _ in query.filters))
-    best = _cheapest(query, answering_rollups(dimensions, quantities), buckets, dirty)
+    best = _cheapest(query, answering_rollups(dimensions, quantities), buckets, dirty, floors)
     parts = Parts(best.rollup, best.segments, buckets, query.group_by, quantities, adjusted=adjusted)
     if fetch_max is None and not query.group_by and buckets is None:
         fetch_max = 1
@@ -72,12 +82,14 @@ def plan(query: CostQuery, dirty: Collection[datetime], *, adjusted: bool = True
     return Plan(best.rollup.name if best.rollup else "raw", best.segments, statement, buckets, quantities)
 
 
-def plan_latency(query: CostQuery, dirty: Collection[datetime], *, fetch_max: int) -> Plan:
+def plan_latency(
+    query: CostQuery, dirty: Collection[datetime], *, fetch_max: int, floors: Floors = NOTHING_GONE
+) -> Plan:
     """The plan for the latency histogram: the groups of `query` by latency bucket, with its calls."""
     buckets = _buckets(query)
     dimensions = (*query.group_by, *(name for name, _ in query.filters))
     rollups = (LATENCY,) if is_latency_answered(dimensions) else ()
-    best = _cheapest(query, rollups, buckets, dirty)
+    best = _cheapest(query, rollups, buckets, dirty, floors)
     parts = Parts(best.rollup, best.segments, buckets, (*query.group_by, LATENCY_BUCKET), ("calls",), adjusted=False)
     statement = render(query, parts, order=None, fetch_max=fetch_max)
     return Plan(best.rollup.name if best.rollup else "raw", best.segments, statement, buckets, ("calls",))
@@ -96,16 +108,33 @@ def _buckets(query: CostQuery) -> Buckets | None:
 
 
 def _cheapest(
-    query: CostQuery, rollups: Sequence[Rollup], buckets: Buckets | None, dirty: Collection[datetime]
+    query: CostQuery,
+    rollups: Sequence[Rollup],
+    buckets: Buckets | None,
+    dirty: Collection[datetime],
+    floors: Floors,
 ) -> _Candidate:
     breaks = buckets.edges[1:-1] if buckets else ()
-    candidates = [_candidate(query, rollup, breaks, dirty) for rollup in rollups]
+    candidates = [_candidate(query, rollup, breaks, _rebuildable(rollup, dirty, floors)) for rollup in rollups]
     allowed = [c for c in candidates if _raw_seconds(c.segments) <= RAW_DAYS_MAX * 86_400]
     if not allowed and (query.end - query.start).total_seconds() <= RAW_DAYS_MAX * 86_400:
         allowed = [_Candidate(None, (Segment("raw", query.start, query.end),))]
     if not allowed:
         raise _refused(query, rollups)
-    return min(allowed, key=_Candidate.rows)
+    whole = [c for c in allowed if first_lost(c.segments, c.rollup, floors) is None]
+    if not whole:
+        nearest = min(allowed, key=_Candidate.rows)
+        lost = first_lost(nearest.segments, nearest.rollup, floors)
+        assert lost is not None
+        raise refusal(query, lost, nearest.rollup, floors)
+    return min(whole, key=_Candidate.rows)
+
+
+def _rebuildable(rollup: Rollup, dirty: Collection[datetime], floors: Floors) -> Collection[datetime]:
+    """A marked bucket is read from the base level while that is kept; below its floor the sums above it are all there
+    is, and the refresher leaves them as they are."""
+    floor = floors.get(rollup.view(rollup.base_level))
+    return dirty if floor is None else [mark for mark in dirty if mark >= floor]
 
 
 def _candidate(query: CostQuery, rollup: Rollup, breaks: Sequence[datetime], dirty: Collection[datetime]) -> _Candidate:

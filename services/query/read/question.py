@@ -26,6 +26,10 @@ class QueryRefused(Exception):
         self.message = message
 
 
+class NotKept(QueryRefused):
+    """What would answer it was let go by retention; the message names the nearest that can be answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostQuery:
     """What was spent in [start, end) by whom on what.

@@ -41,10 +41,14 @@ async def find_tenant(conn: AsyncConnection[Any], tenant_id: str) -> Tenant | No
         return await cursor.fetchone()
 
 
-async def read_tenants(conn: AsyncConnection[Any], limit: int, offset: int = 0) -> list[Tenant]:
-    """All tenants by id."""
+async def read_tenants(conn: AsyncConnection[Any], limit: int, after: str | None = None) -> list[Tenant]:
+    """All tenants by id, from the one after `after` on."""
     async with conn.cursor(row_factory=class_row(Tenant)) as cursor:
-        await cursor.execute(f"SELECT {_COLUMNS} FROM tenant ORDER BY tenant_id LIMIT %s OFFSET %s", (limit, offset))
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM tenant WHERE %(after)s::text IS NULL OR tenant_id > %(after)s "
+            "ORDER BY tenant_id LIMIT %(limit)s",
+            {"after": after, "limit": limit},
+        )
         return await cursor.fetchall()
 
 

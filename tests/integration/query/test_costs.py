@@ -14,7 +14,7 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from services.query.read.costs import read_costs, read_dirty
+from services.query.read.costs import read_costs, read_store_state
 from services.query.read.planner import plan
 from services.query.read.question import CostAnswer, CostQuery, CostRow, Granularity
 from tests.integration.query.store import (
@@ -167,7 +167,7 @@ async def test_every_level_of_every_rollup_is_used_somewhere(store: Store) -> No
     async with await AsyncConnection.connect(store.dsn) as conn:
         for seed in range(60):
             query = random_query(random.Random(seed), store.tenants)
-            dirty = await read_dirty(conn, query.start, query.end)
+            dirty = (await read_store_state(conn, query.start, query.end)).dirty
             made = plan(query, dirty)
             seen |= {(made.source, segment.source) for segment in made.segments}
     assert {"channel", "region", "usage", "customer", "raw"} == {source for source, _ in seen}

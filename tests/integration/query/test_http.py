@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from services.contracts.event_key import event_key
+from services.contracts.rollups import ROLLUPS
 from services.contracts.signin import make_signin_token
 from services.query.auth import SESSION_COOKIE
 from tests.integration.query.conftest import ADMIN_KEY, SECRET, Service
@@ -71,6 +72,37 @@ def wrong(answer: httpx.Response) -> set[str]:
 )  # fmt: skip
 async def test_every_wrong_parameter_is_named(service: Service, parameters: dict[str, str], names: set[str]) -> None:
     assert wrong(await service.get("/api/v1/costs", **parameters)) == names
+
+
+async def test_an_edge_that_retention_let_go_is_named_with_the_nearest_that_can_be_answered(
+    service: Service, database: str
+) -> None:
+    long_ago, now = "2024-03-01", datetime.now(UTC)
+    with psycopg.connect(database) as conn:
+        finer = [rollup.view(level) for rollup in ROLLUPS for level in rollup.levels if level != "day"]
+        for relation in ("usage_event", *finer):
+            values = (relation, now - timedelta(days=120), now)
+            conn.execute("INSERT INTO retention_floor (relation, complete_from, moved_at) VALUES (%s, %s, %s)", values)
+    try:
+        assert (await service.get("/api/v1/costs", **{"from": long_ago, "group_by": "feature"})).status_code == 200
+        for asked, name, nearest in (
+            ({"from": f"{long_ago}T10:30:00Z"}, "from", "2024-03-02T00:00:00Z"),
+            ({"from": long_ago, "to": "2024-03-09T10:00:00Z"}, "to", "2024-03-09T00:00:00Z"),
+            (
+                {"from": long_ago, "tz": "Asia/Kathmandu", "granularity": "day", "to": "2024-03-09"},
+                "from",
+                "2024-03-01",
+            ),
+        ):
+            answer = await service.get("/api/v1/costs", **asked)
+            assert wrong(answer) == {name}
+            assert nearest in answer.json()["detail"]
+        # A page goes without the comparison that can't be made.
+        days = {"startDate": f"{now - timedelta(days=200):%Y-%m-%d}", "endDate": f"{now:%Y-%m-%d}"}
+        assert (await service.get("/", **days)).status_code == 200
+    finally:
+        with psycopg.connect(database) as conn:
+            conn.execute("DELETE FROM retention_floor")
 
 
 async def test_every_route_of_the_api_refuses_a_parameter_it_does_not_know(service: Service) -> None:
@@ -153,6 +185,39 @@ async def test_an_exports_cells_are_no_formulas(service: Service) -> None:
     assert {row["user"] for row in rows} == {'\'=HYPERLINK("evil")'}
     assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal("0.000003")
     assert [row["success"] for row in rows] == ["false", "true"]
+
+
+async def test_no_cell_of_an_export_is_a_formula_and_every_value_comes_back(service: Service, database: str) -> None:
+    starts = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1")
+    plain = ('a "quoted", name', "two\nlines", "é", "")
+    day = datetime(2026, 2, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    with psycopg.connect(database) as conn:
+        tenant = add_tenant(conn, "-evil")
+        events = [
+            Event(day + timedelta(hours=n), tenant, 1_500_000 * n, 1, {
+                "user_id": user, "model": user or "m", "provider": user or "p", "tier": user, "latency_ms": n,
+                "input_uncached": 7, "output_text": 5,
+            })
+            for n, user in enumerate((*starts, *plain))
+        ]  # fmt: skip
+        events.append(Event(day, tenant, None, 1, {"user_id": "unpriced", "status": "error"}))
+        insert_raw(conn, events)
+        fold(conn, f"tenant_no = {tenant}")
+    answer = await service.get(f"{ADMIN}/export", startDate="2026-02-01", endDate="2026-02-02")
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert {row["organization"] for row in rows} == {"'-evil"}
+    assert [row["date"] for row in rows] == sorted(event.occurred_at.isoformat() for event in events)
+    by_user = {row["user"]: row for row in rows}
+    assert set(by_user) == {*(f"'{text}" for text in starts), *plain, "unpriced"}
+    for cell in ("model", "provider", "tier"):
+        assert {row[cell] for row in rows if row["user"].startswith("'")} == {f"'{text}" for text in starts}
+    assert by_user["'+1"]["cost_usd"] == "0.0000015"
+    assert (by_user["é"]["prompt_tokens"], by_user["é"]["completion_tokens"], by_user["é"]["total_tokens"]) == (
+        "7", "5", "12",
+    )  # fmt: skip
+    assert (by_user["unpriced"]["cost_usd"], by_user["unpriced"]["latency_ms"]) == ("", "")
+    assert by_user["unpriced"]["success"] == "false"
+    assert (await service.get(f"{ADMIN}/export", startDate="2025-01-01", endDate="2025-01-02")).text.count("\n") == 1
 
 
 async def test_a_budget_from_its_making_to_its_end(service: Service) -> None:

@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from services.query.api.alert_bodies import AlertBody, masked
-from services.query.api.export import safe_cell
 
 GOOD: dict[str, Any] = {"name": "Day", "alertType": "daily_limit", "thresholdCents": 100}
 
@@ -54,9 +53,3 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 def test_a_webhook_is_shown_without_its_secret() -> None:
     assert masked("https://hooks.slack.com/services/T0/B0/secret") == "https://hooks.slack.com/…"
     assert masked(None) is None
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
-def test_no_cell_of_an_export_is_a_formula(text: str) -> None:
-    assert safe_cell(text) == f"'{text}"
-    assert safe_cell("acme") == "acme"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
+from services.query.api.cursors import make_cursor, make_offset, read_cursor, read_offset
+from services.query.api.problems import Complaints
 from services.query.api.session import local_path
-from services.query.api.shapes import make_cursor, money_string, per_call, percent, read_cursor, share
+from services.query.api.shapes import money_string, per_call, percent, share
 from services.query.api.tracking import percentage_change, trend_of
 
 
@@ -29,14 +35,35 @@ def test_four_of_eight_equal_calls_are_half() -> None:
 
 
 def test_a_cursor_comes_back_as_it_went() -> None:
-    cursor = make_cursor(300)
+    row = (datetime(2026, 10, 1, 8, 0, 0, 7, UTC), 3, UUID(int=5), "req/1 é")
+    cursor = make_cursor("requests", row)
     assert cursor is not None
-    assert read_cursor(cursor) == 300
+    assert read_cursor("requests", cursor, (datetime, int, UUID, str)) == row
+    assert make_cursor("requests", None) is None
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "o300", "bzMwM", "é", "b" * 40, "by0x"])
+def said(body: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(body).encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "o300", "bzMwM", "é", "b" * 40, "by0x", said(["other", 1, "2026-10-01T00:00:00Z"]), said(["list", 1]),
+     said(["list", "1", "2026-10-01T00:00:00Z"]), said(["list", True, "2026-10-01T00:00:00Z"]),
+     said(["list", 1, "soon"]), said(["list", 10**30, "2026-10-01T00:00:00Z"]), said(["list", 1, "2026-10-01T00:00"]),
+     said({"list": 1}), said(7), said(["list", 1, "0001-01-01T00:00:00Z"]), said(["list", 1, None]), said([])],
+)  # fmt: skip
 def test_a_foreign_cursor_is_none(cursor: str) -> None:
-    assert read_cursor(cursor) is None
+    assert read_cursor("list", cursor, (int, datetime)) is None
+
+
+def test_an_offset_is_within_bounds() -> None:
+    for offset in (-1, 10**9):
+        complaints = Complaints()
+        read_offset(make_offset(offset), complaints)
+        assert [one.parameter for one in complaints.found] == ["cursor"]
+    complaints = Complaints()
+    assert read_offset(make_offset(300), complaints) == 300 and not complaints.found
 
 
 @pytest.mark.parametrize(
