@@ -90,10 +90,15 @@ def main() -> None:
             _print("Latency", latency.measure(backends, asked.rate, asked.seconds))
         if "soak" in names and backends:
             _print("Soak", soak.measure(backends, asked.soak_rate, asked.soak_seconds))
-        if "reads" in names and asked.generate_only and asked.keep:
-            reads.generate_only(asked.months, asked.keep)
-        elif "reads" in names:
-            _print("Reads", reads.measure(asked.months, asked.keep, asked.asked))
+        if "reads" in names:
+            _reads(asked)
+
+
+def _reads(asked: argparse.Namespace) -> None:
+    if asked.generate_only and asked.keep:
+        reads.generate_only(asked.months, asked.keep)
+    else:
+        _print("Reads", reads.measure(asked.months, asked.keep, asked.asked))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ _PARAMETERS: Final = {
     "budget_id": "A budget.",
     "rule_id": "An alert rule.",
     "key_id": "A key, not its secret.",
+    "override_id": "An override of a price.",
 }
 
 

@@ -22,7 +22,10 @@ from pricing.nodes import Problem as BookProblem
 from pricing.nodes import parse_moment
 from services.contracts.overrides import OVERRIDE_COLUMNS, OVERRIDES_MAX, READ_OVERRIDES, Override, overrides_text
 from services.query.api.admin_log import write_admin_log
-from services.query.api.parameters import Id, Name, NoParameters, PageParameters, read_offset
+from services.query.api.cursors import make_offset, read_offset
+from services.query.api.described.common import Data, answers
+from services.query.api.described.spend import OverrideEnd, OverrideList, OverrideRow
+from services.query.api.parameters import Id, Name, NoParameters, PageParameters
 from services.query.api.problems import Complaint, Complaints, Problem, not_found, wrong_parameters
 from services.query.api.shapes import json_response, listing
 from services.query.auth import Admin
@@ -100,7 +103,7 @@ class StoredOverride:
         return "over" if self.effective_until is not None and self.effective_until <= now else "in force"
 
 
-@router.get("", summary="What tenants pay instead of the list price")
+@router.get("", summary="What tenants pay instead of the list price", responses=answers(OverrideList))
 async def get_overrides(_caller: Admin, asked: Annotated[OverrideListParameters, Query()], parts: Parts) -> Response:
     complaints = Complaints()
     offset = read_offset(asked.cursor, complaints)
@@ -110,7 +113,7 @@ async def get_overrides(_caller: Admin, asked: Annotated[OverrideListParameters,
     now = parts.clock()
     in_force = await parts.books.read(parts.writes, parts.book)
     rows = [_body(one, now) for one in found[: asked.limit]]
-    return json_response({**listing(rows, more), "version": in_force.book.version})
+    return json_response({**listing(rows, make_offset(more)), "version": in_force.book.version})
 
 
 async def read_overrides(parts: QueryParts, tenant_id: str | None, limit: int, offset: int = 0) -> list[StoredOverride]:
@@ -126,7 +129,7 @@ async def read_overrides(parts: QueryParts, tenant_id: str | None, limit: int, o
     return found
 
 
-@router.post("", status_code=201, summary="Add an override")
+@router.post("", status_code=201, summary="Add an override", responses=answers(Data[OverrideRow], 201))
 async def post_override(caller: Admin, body: NewOverride, _asked: Nothing, parts: Parts) -> Response:
     now = parts.clock()
     start, end = _span(body, now)
@@ -155,7 +158,11 @@ async def post_override(caller: Admin, body: NewOverride, _asked: Nothing, parts
     return json_response({"data": _body(made, now)}, 201)
 
 
-@router.delete("/{override_id}", summary="End an override, or take one back that has not begun")
+@router.delete(
+    "/{override_id}",
+    summary="End an override, or take one back that has not begun",
+    responses=answers(Data[OverrideEnd]),
+)
 async def delete_override(caller: Admin, override_id: str, _asked: Nothing, parts: Parts) -> Response:
     now = parts.clock().replace(microsecond=0)
     async with parts.writes.connection() as conn:

@@ -69,9 +69,14 @@ def dimensions() -> dict[str, Any]:
     return {name: (str, Field(default="", json_schema_extra=_plain)) for name in DIMENSIONS}
 
 
-def optional(kind: Any) -> Any:  # noqa: ANN401
+def left_out() -> Any:  # noqa: ANN401
     """A field that may be left out."""
-    return (kind, Field(default=None, json_schema_extra=_plain))
+    return Field(default=None, json_schema_extra=_plain)
+
+
+def optional(kind: Any) -> Any:  # noqa: ANN401
+    """The same for models that are made."""
+    return (kind, left_out())
 
 
 def answers(model: Any, status: int = 200, description: str = "Success") -> dict[int | str, dict[str, Any]]:  # noqa: ANN401

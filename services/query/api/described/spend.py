@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic
+from typing import Annotated, Any, Generic, Literal
 
 from pydantic import Field, create_model
 
@@ -17,6 +17,7 @@ from services.query.api.described.common import (
     Usd,
     dimensions,
     figures,
+    left_out,
     optional,
 )
 
@@ -180,10 +181,52 @@ class PriceRow(Described):
     checked: Any
 
 
+class RefusedBook(Described):
+    at: datetime
+    version_in_force: str
+
+
 class PriceBookOut(Described):
     data: list[PriceRow]
     version: str
+    refused: list[RefusedBook]
     next_cursor: None
+
+
+class OverrideRow(Described):
+    """What a tenant pays instead of the list price: a multiplier, or prices as an entry of the book has them."""
+
+    id: str
+    tenant_id: str
+    provider: str
+    model: str
+    effective_from: datetime
+    effective_until: datetime | None
+    reason: str
+    state: Literal["coming", "in force", "over"]
+    created_at: datetime
+    created_by: str
+    multiplier: str = left_out()
+    prices: dict[str, str] = left_out()
+    units: dict[str, Any] = left_out()
+    long_context: list[Any] = left_out()
+    windows: list[Any] = left_out()
+    service_tiers: dict[str, Any] = left_out()
+    regions: list[Any] = left_out()
+    dropped: str = left_out()
+
+
+class OverrideList(Described):
+    data: list[OverrideRow]
+    data_through: datetime | None
+    next_cursor: str | None
+    version: str
+
+
+class OverrideEnd(Described):
+    id: str
+    effective_until: datetime | None
+    removed: bool
 
 
 class UnpricedRow(Described):
