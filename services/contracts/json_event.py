@@ -13,7 +13,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 
 from pricing.usage import USAGE_CLASSES
-from services.contracts.json_strict import DuplicateName, json_kind
+from services.contracts.json_strict import DuplicateName, MalformedJson, json_kind, parse_json
 from services.contracts.normalise import SHAPES, Usage, UsageShapeError, normalise
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.contracts.timestamps import decode_occurred_at, encode_timestamp
@@ -61,6 +61,21 @@ def decode_event(value: object) -> usage_pb2.UsageEvent:
     if reasons:
         raise EventRefused("; ".join(reasons))
     return usage_pb2.UsageEvent(**fields)
+
+
+def add_vendor_usage(event: usage_pb2.UsageEvent, given: usage_pb2.VendorUsage) -> None:
+    """Puts a vendor's usage object into an event that has none, as `decode_event` does; raises EventRefused."""
+    fields: dict[str, Any] = {"service_tier": event.service_tier} if event.service_tier else {}
+    try:
+        vendor = {"vendor_usage": parse_json(given.json.encode())} | (
+            {"vendor_usage_shape": given.shape} if given.shape else {}
+        )
+    except MalformedJson as error:
+        raise EventRefused(f"vendor_usage is malformed JSON: {error}") from None
+    reasons = _add_vendor_usage(fields, vendor, ["usage"] if event.HasField("usage") else [])
+    if reasons:
+        raise EventRefused("; ".join(reasons))
+    event.MergeFrom(usage_pb2.UsageEvent(**fields))
 
 
 def encode_event(event: usage_pb2.UsageEvent) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Literal
 from google.protobuf.message import DecodeError
 
 from services.contracts.admission import admit
-from services.contracts.json_event import EventRefused, decode_event
+from services.contracts.json_event import EventRefused, add_vendor_usage, decode_event
 from services.contracts.json_strict import MalformedJson, parse_json
 from services.contracts.keys import Principal
 from services.contracts.limits import TEXT_MAX
@@ -90,12 +90,15 @@ def intake_json(body: bytes, form: JsonForm, principal: Principal) -> Intake:
 def intake_protobuf(request: bytes, principal: Principal) -> Intake:
     """Reads a RecordUsageRequest or StreamUsageRequest; raises MalformedBatch, BatchTooLarge."""
     intake = Intake()
-    events = _split_batch(request)
+    events, vendor_usage = _split_batch(request), _vendor_usage(request)
     if not events:
         raise MalformedBatch("the batch is empty: send at least one event")
     if len(events) > BATCH_EVENTS_MAX:
         raise BatchTooLarge(_too_many())
-    for payload in events:
+    strays = sorted(place for place in vendor_usage if not 0 <= place < len(events))
+    if strays:
+        raise MalformedBatch(f"vendor_usage is of event {strays[0]}, and the batch has {len(events)} events")
+    for index, payload in enumerate(events):
         try:
             event = usage_pb2.UsageEvent.FromString(payload)
         except DecodeError:
@@ -103,8 +106,26 @@ def intake_protobuf(request: bytes, principal: Principal) -> Intake:
             continue
         # Fields of other versions are ignored, and not passed on: nobody has checked what is in them.
         event.DiscardUnknownFields()
-        intake.take(event, principal)
+        try:
+            for given in vendor_usage.get(index, ()):
+                add_vendor_usage(event, given)
+        except EventRefused as refused:
+            intake.reject(event.event_id, str(refused))
+        else:
+            intake.take(event, principal)
     return intake
+
+
+def _vendor_usage(request: bytes) -> dict[int, list[usage_pb2.VendorUsage]]:
+    """By the event's place. One for a place that isn't there is refused with the request: it would be lost unseen."""
+    try:
+        given = usage_pb2.VendorUsageEnvelope.FromString(request).vendor_usage
+    except DecodeError:
+        raise MalformedBatch("not a spendstream.v1 usage request") from None
+    by_place: dict[int, list[usage_pb2.VendorUsage]] = {}
+    for one in given:
+        by_place.setdefault(one.index, []).append(one)
+    return by_place
 
 
 def bind_tenant(event: usage_pb2.UsageEvent, principal: Principal) -> str | None:

@@ -153,3 +153,43 @@ def test_an_id_that_is_no_text_is_not_repeated() -> None:
     assert rejected.event_id == ""
     [rejected] = intake_json(dumps(an_event("\ud800" + "x" * 300)), "json", ACME).rejected
     assert rejected.event_id == "?" + "x" * 199
+
+
+CHAT = '{"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": %d}}'
+
+
+def vendor_request(cached: int, index: int = 0, shape: str = "", **fields: Any) -> bytes:  # noqa: ANN401
+    """One event without usage, and what its vendor says it used."""
+    event = a_proto()
+    event.ClearField("usage")
+    event.MergeFrom(usage_pb2.UsageEvent(**fields))
+    given = usage_pb2.VendorUsage(index=index, json=CHAT % cached, shape=shape)
+    batch = usage_pb2.UsageBatch(events=[event])
+    return usage_pb2.RecordUsageRequest(batch=batch, vendor_usage=[given]).SerializeToString()
+
+
+def test_a_vendors_usage_is_taken_apart_at_the_protobuf_door_as_at_the_other() -> None:
+    kept = ("event_id", "occurred_at", "tenant_id", "provider", "model")
+    raw = {name: an_event()[name] for name in kept} | {"vendor_usage": json.loads(CHAT % 40)}
+    by_json = intake_json(json.dumps(raw).encode(), "json", ACME)
+    assert intake_protobuf(vendor_request(40), ACME).admitted == by_json.admitted
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "reason"),
+    [
+        (vendor_request(101), "vendor_usage: prompt_tokens is 100, less than its parts: cached 101"),
+        (vendor_request(1, usage=usage_pb2.Usage(output_text=1)), "give vendor_usage or usage, not both"),
+        (vendor_request(1, shape="cohere"), "vendor_usage_shape must be one of"),
+    ],
+)
+def test_a_vendors_usage_that_can_not_be_right_is_rejected_at_the_protobuf_door(
+    request_bytes: bytes, reason: str
+) -> None:
+    (rejected,) = intake_protobuf(request_bytes, ACME).rejected
+    assert rejected.reason.startswith(reason)
+
+
+def test_a_vendors_usage_of_no_event_is_refused_with_its_request() -> None:
+    with pytest.raises(MalformedBatch, match="of event 1, and the batch has 1 events"):
+        intake_protobuf(vendor_request(1, index=1), ACME)

@@ -172,11 +172,23 @@ class RejectedEvent(_message.Message):
     reason: str
     def __init__(self, index: _Optional[int] = ..., event_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class VendorUsage(_message.Message):
+    __slots__ = ("index", "json", "shape")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    json: str
+    shape: str
+    def __init__(self, index: _Optional[int] = ..., json: _Optional[str] = ..., shape: _Optional[str] = ...) -> None: ...
+
 class RecordUsageRequest(_message.Message):
-    __slots__ = ("batch",)
+    __slots__ = ("batch", "vendor_usage")
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_USAGE_FIELD_NUMBER: _ClassVar[int]
     batch: UsageBatch
-    def __init__(self, batch: _Optional[_Union[UsageBatch, _Mapping]] = ...) -> None: ...
+    vendor_usage: _containers.RepeatedCompositeFieldContainer[VendorUsage]
+    def __init__(self, batch: _Optional[_Union[UsageBatch, _Mapping]] = ..., vendor_usage: _Optional[_Iterable[_Union[VendorUsage, _Mapping]]] = ...) -> None: ...
 
 class RecordUsageResponse(_message.Message):
     __slots__ = ("accepted", "rejected")
@@ -187,10 +199,18 @@ class RecordUsageResponse(_message.Message):
     def __init__(self, accepted: _Optional[int] = ..., rejected: _Optional[_Iterable[_Union[RejectedEvent, _Mapping]]] = ...) -> None: ...
 
 class StreamUsageRequest(_message.Message):
-    __slots__ = ("batch",)
+    __slots__ = ("batch", "vendor_usage")
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_USAGE_FIELD_NUMBER: _ClassVar[int]
     batch: UsageBatch
-    def __init__(self, batch: _Optional[_Union[UsageBatch, _Mapping]] = ...) -> None: ...
+    vendor_usage: _containers.RepeatedCompositeFieldContainer[VendorUsage]
+    def __init__(self, batch: _Optional[_Union[UsageBatch, _Mapping]] = ..., vendor_usage: _Optional[_Iterable[_Union[VendorUsage, _Mapping]]] = ...) -> None: ...
+
+class VendorUsageEnvelope(_message.Message):
+    __slots__ = ("vendor_usage",)
+    VENDOR_USAGE_FIELD_NUMBER: _ClassVar[int]
+    vendor_usage: _containers.RepeatedCompositeFieldContainer[VendorUsage]
+    def __init__(self, vendor_usage: _Optional[_Iterable[_Union[VendorUsage, _Mapping]]] = ...) -> None: ...
 
 class StreamUsageResponse(_message.Message):
     __slots__ = ("accepted", "rejected")
