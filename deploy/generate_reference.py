@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, cast
 
 from deploy.reference_api import api_lines
 from deploy.reference_cli import command_lines
 from services.cli.main import main as spendstream
+from services.contracts.dimensions import DIMENSIONS, MEASURES
 from services.gateway.http_app import make_app
 from services.query.app import build_app
 
@@ -51,6 +53,16 @@ those that talk to services (`replay`, `top`).
 """
 
 
+def _names() -> list[str]:
+    """What `group_by`, `filter[…]` and `measures` of /api/v1/costs may name."""
+    lists = (("Dimensions", DIMENSIONS), ("Measures", tuple(MEASURES)))
+    lines = [
+        textwrap.fill(f"**{title}** of `/api/v1/costs`: {', '.join(f'`{name}`' for name in names)}.", 116)
+        for title, names in lists
+    ]
+    return [each for line in lines for each in (line, "")]
+
+
 def pages() -> dict[str, str]:
     """File name to text. Nothing is opened or connected: the apps only describe themselves."""
     gateway = make_app(cast("Any", None), cast("Any", None), cast("Any", None)).openapi()
@@ -58,7 +70,7 @@ def pages() -> dict[str, str]:
     api = [*api_lines("Gateway: sending events", gateway), *api_lines("Query service: reading and managing", query)]
     cli = [*command_lines(spendstream, "spendstream")][4:]  # its own heading and sentence are in the head
     return {
-        "api.md": "\n".join([_API_HEAD, *api]).rstrip("\n") + "\n",
+        "api.md": "\n".join([_API_HEAD, *_names(), *api]).rstrip("\n") + "\n",
         "cli.md": "\n".join([_CLI_HEAD, *cli]).rstrip("\n") + "\n",
     }
 
