@@ -45,7 +45,6 @@ def measure(backends: Backends, events: int) -> Iterator[str]:
         with service("processor", backends, dsn, topics), psycopg.connect(dsn, autocommit=True) as connection:
             _wait_counted(connection, events)
             check_totals(connection, mix)
-            connection.execute("CHECKPOINT")
             sizes = connection.execute(_SIZES).fetchall()
     yield f"{events:,} events of {len(mix.totals)} tenants within ten minutes.\n"
     yield "| relation, with its indexes | bytes an event |"
