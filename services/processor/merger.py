@@ -19,6 +19,8 @@ from services.processor.statements import MERGING_LOCK
 # A bucket that is written into is merged when it has so many rows for each merged one, and at least this many.
 _GROWTH = 4
 _ROWS_MIN = 2_000
+# No more often than this: a backlog's buckets grow several times in seconds, and merging them would take from counting.
+_GROWING_AGE_MIN = timedelta(seconds=10)
 # One that is quiet is merged once more, where that makes it smaller by more than a tenth.
 _QUIET_SHARE = 10
 # Older buckets are as they are: only an operator's admission adds to one, and on TimescaleDB it may be compressed.
@@ -44,10 +46,11 @@ class Waiting:
     mark_ids: tuple[int, ...]
 
 
-def due(waiting: Waiting, merged_rows: int, *, quiet: bool) -> bool:
+def due(waiting: Waiting, merged_rows: int, age: timedelta, *, quiet: bool) -> bool:
     """Whether merging is worth its while now. A row costs one more reading for each time it is merged, so that a bucket
-    has to grow by a multiple in between; `quiet`: nothing was added since it was looked at last. Pure."""
-    if waiting.rows >= max(_ROWS_MIN, _GROWTH * merged_rows):
+    has to grow by a multiple in between. `age`: since it was merged or seen first; `quiet`: nothing was added since it
+    was looked at last. Pure."""
+    if age >= _GROWING_AGE_MIN and waiting.rows >= max(_ROWS_MIN, _GROWTH * merged_rows):
         return True
     return quiet and len(waiting.mark_ids) > 1 and waiting.rows * _QUIET_SHARE > merged_rows
 
@@ -61,6 +64,7 @@ class Merger:
         self._connection: psycopg.Connection | None = None
         self._merged_rows: dict[tuple[str, datetime], int] = {}
         self._seen: dict[tuple[str, datetime], int] = {}
+        self._since: dict[tuple[str, datetime], datetime] = {}
 
     def run_once(self, now: datetime) -> int:
         """Merges every bucket that is due, each in a transaction of its own; how many. Raises psycopg.Error when the
@@ -73,7 +77,7 @@ class Merger:
             if past:
                 connection.execute(_TAKE, (past,))
             young = [waiting for waiting in found if now - waiting.bucket <= _AGE_MAX]
-            done = sum(self._look_at(connection, waiting) for waiting in young)
+            done = sum(self._look_at(connection, waiting, now) for waiting in young)
             self._forget({(waiting.table, waiting.bucket) for waiting in found})
             return done
         except psycopg.Error:
@@ -93,13 +97,15 @@ class Merger:
             )  # fmt: skip
         return self._connection
 
-    def _look_at(self, connection: psycopg.Connection, waiting: Waiting) -> bool:
+    def _look_at(self, connection: psycopg.Connection, waiting: Waiting, now: datetime) -> bool:
         key = (waiting.table, waiting.bucket)
+        age = now - self._since.setdefault(key, now)
         if waiting.rows < _ROWS_MIN and self._seen.get(key) != waiting.rows:
             self._seen[key] = waiting.rows
             return False
         merged_rows = self._rows_merged_before(connection, waiting)
-        if due(waiting, merged_rows, quiet=self._seen.get(key) == waiting.rows):
+        if due(waiting, merged_rows, age, quiet=self._seen.get(key) == waiting.rows):
+            self._since[key] = now
             return self._merge(connection, waiting)
         self._seen[key] = waiting.rows
         if len(waiting.mark_ids) > _MARKS_MAX:
@@ -134,6 +140,7 @@ class Merger:
         kept = set(waiting)
         self._merged_rows = {key: rows for key, rows in self._merged_rows.items() if key in kept}
         self._seen = {key: rows for key, rows in self._seen.items() if key in kept}
+        self._since = {key: since for key, since in self._since.items() if key in kept}
 
 
 def _locked(connection: psycopg.Connection) -> bool:

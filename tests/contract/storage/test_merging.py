@@ -95,9 +95,15 @@ def test_a_bucket_is_merged_while_it_grows_and_late_rows_leave_a_large_one_alone
     def found() -> tuple[object, ...]:
         return harness.one("SELECT count(*), sum(calls)::bigint FROM latency_hour_base WHERE feature = 'merging'")
 
-    for _ in range(3):
+    for _ in range(2):
         append(1_000, 1)
-    merger.run_once(datetime.now(UTC))
+    now = datetime.now(UTC)
+    merger.run_once(now)
+    append(1_000, 1)
+    merger.run_once(now + timedelta(seconds=9))
+    assert found() == (3_000, 3_000)
+    append(1_000, 0)
+    merger.run_once(now + timedelta(seconds=11))
     assert found() == (1_000, 3_000)
     append(10, 1)
     append(10, 1)
