@@ -15,18 +15,42 @@ from pathlib import Path
 
 from services.runtime.embedded.backends import Backends
 from tests.backends import running_backends
-from tests.bench import backlog, caller, cross_check, doors, healing, latency, pricing_speed, reads, size, soak
+from tests.bench import (
+    backlog,
+    caller,
+    cross_check,
+    doors,
+    healing,
+    latency,
+    microseconds,
+    pricing_speed,
+    reads,
+    size,
+    soak,
+)
 from tests.bench.resources import versions
 
-_NAMES = ("pricing", "cross-check", "caller", "doors", "backlog", "healing", "latency", "size", "soak", "reads")
-# Minutes by themselves: only when they are asked for.
-_LONG = {"soak", "reads"}
+_NAMES = (
+    "pricing",
+    "cross-check",
+    "caller",
+    "doors",
+    "backlog",
+    "healing",
+    "latency",
+    "size",
+    "soak",
+    "microseconds",
+    "reads",
+)
+# Only when they are asked for: minutes by themselves, or a look that needs the database on this machine.
+_LONG = {"soak", "microseconds", "reads"}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures speed; prints ratios.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all but soak and reads when left out"
+        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(_NAMES)}; all but the last three when left out"
     )
     parser.add_argument("--events", type=int, default=500_000, help="of each backlog, and of size")
     parser.add_argument("--naive-events", type=int, default=20_000, help="for the agent it is compared with")
@@ -73,7 +97,7 @@ def main() -> None:
     print(f"`{shlex.join(['python', '-m', 'tests.bench', *sys.argv[1:]])}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     with ExitStack() as stack:
         backends: Backends | None = None
-        if {"backlog", "doors", "healing", "latency", "size", "soak"} & set(names):
+        if {"backlog", "doors", "healing", "latency", "size", "soak", "microseconds"} & set(names):
             backends = stack.enter_context(running_backends())
             print(f"\n{versions(backends.database_dsn)}")
         _alone(names)
@@ -88,6 +112,8 @@ def main() -> None:
             _print("Size", size.measure(backends, asked.events))
         if "latency" in names and backends:
             _print("Latency", latency.measure(backends, asked.rate, asked.seconds))
+        if "microseconds" in names and backends:
+            _print("Microseconds", microseconds.measure(backends, asked.events))
         if "soak" in names and backends:
             _print("Soak", soak.measure(backends, asked.soak_rate, asked.soak_seconds))
         if "reads" in names:
