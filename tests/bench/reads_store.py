@@ -255,7 +255,7 @@ def _level(rollup: Rollup, level: Level) -> str:
     return (
         f"INSERT INTO piece_{rollup.view(level)}_mat (bucket, {keys}, {', '.join(rollup.measures)}) "
         f"SELECT date_bin('{_WIDTHS[level]}', bucket, 'epoch'::timestamptz), {keys}, {sums} FROM piece_{source} "
-        f"GROUP BY 1, {keys}"
+        f"GROUP BY 1, {keys} ORDER BY 1, {keys}"
     )
 
 

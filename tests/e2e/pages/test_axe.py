@@ -63,6 +63,13 @@ def test_no_page_has_a_barrier(site: Site, visit: Visit, axe: str) -> None:
     assert not found, "\n".join(found)
 
 
+def test_what_a_phone_shows_behind_more_has_no_barrier(site: Site, visit: Visit, axe: str) -> None:
+    page = visit(site, width=390).open("/budgets")
+    page.locator("details.rest summary").click()
+    found = violations(page, axe)
+    assert not found, "\n".join(found)
+
+
 def test_a_form_with_faults_has_no_barrier(site: Site, visit: Visit, axe: str) -> None:
     visitor, found = visit(site), list[str]()
     for path, button in (("/budgets", "Set the budget"), ("/alerts", "Make the alert")):

@@ -198,7 +198,7 @@ def test_light_and_dark_are_chosen_and_kept(site: Site, visit: Visit) -> None:
     page = visit(site, dark=True).open("/")
     background = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(background)
-    page.locator("[data-theme-toggle]").click()
+    page.locator(".foot [data-theme-toggle]").click()
     light = page.evaluate(background)
     assert light != dark
     page.reload()
@@ -209,6 +209,18 @@ def test_no_page_is_wider_than_a_phone(site: Site, visit: Visit) -> None:
     visitor = visit(site, width=390)
     wide = [path for path in PAGES if visitor.open(path).evaluate("document.documentElement.scrollWidth") > 390]
     assert not wide
+
+
+def test_on_a_phone_more_leads_to_the_pages_that_have_no_place_in_the_bar(site: Site, visit: Visit) -> None:
+    page = visit(site, width=390).open("/")
+    rest = page.locator("details.rest")
+    expect(rest.get_by_role("link", name="Budgets")).to_be_hidden()
+    rest.locator("summary").click()
+    rest.get_by_role("link", name="Budgets").click()
+    page.wait_for_url(f"{site.url}/budgets")
+    expect(rest.locator("summary")).to_have_attribute("aria-current", "true")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(rest).to_be_hidden()
 
 
 def test_every_kind_of_link_leads_somewhere(site: Site, visit: Visit) -> None:
@@ -240,7 +252,11 @@ def test_without_events_the_page_says_how_to_send_the_first(empty_site: Site, vi
     for path in ("/", "/usage"):
         page = visit(empty_site).open(path)
         expect(page.locator(".state")).to_contain_text("No events yet")
-        expect(page.locator(".state pre")).to_contain_text("/v1/events")
+        expect(page.locator(".state pre")).to_contain_text("$SPENDSTREAM_KEY")
+    page.get_by_role("button", name="Make a key and fill it in").click()
+    expect(page.locator(".state pre")).to_contain_text("Bearer sps_")
+    found = page.request.get(f"{empty_site.url}/api/v1/keys").json()["data"]
+    assert [(key["role"], key["name"]) for key in found] == [("ingest", "first event")]
 
 
 def test_with_the_database_away_the_page_says_what_still_is_true(broken_site: Site, visit: Visit) -> None:
