@@ -1,5 +1,7 @@
-"""What reading months needs, for stores made before it: views whose planner knows how little lies above what is built, and
-an index that tells whose runs lie in pieces. New stores have both from 0001."""
+"""What reading months needs, for stores made before it. New stores have it from 0001.
+
+Views whose planner knows how little lies above what is built, and an index that tells whose runs lie in pieces.
+"""
 
 from __future__ import annotations
 
