@@ -54,6 +54,8 @@ CHECKS = (
     ("normaliser of the SDK", ["python", "services/sdk/copy_normaliser.py", "--check"]),
     ("schema drift", ["python", "-m", "deploy.generate_schema", "--check"]),
     ("reference drift", ["python", "-m", "deploy.generate_reference", "--check"]),
+    ("metrics page drift", ["python", "-m", "deploy.generate_metrics", "--check"]),
+    ("dashboards drift", ["python", "-m", "deploy.grafana.generate", "--check"]),
     ("price book", ["python", "-m", "pricing.check"]),
     ("image lint", ["hadolint", "deploy/Dockerfile"]),
     ("known vulnerabilities", ["python", "-m", "deploy.audit_packages"]),

@@ -22,6 +22,7 @@ from tests.integration.processor.running import free_port
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared"
 _READY_SECONDS = 90
+_PORTS = ("QUERY", "GATEWAY", "GRPC", "PROCESSOR", "ALERTING")
 
 
 @dataclass
@@ -75,7 +76,7 @@ class System:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Started once for all tests that need the whole."""
     with temporary_home() as home:
-        ports = {f"SPENDSTREAM_{name}_PORT": str(free_port()) for name in ("QUERY", "GATEWAY", "GRPC")}
+        ports = {f"SPENDSTREAM_{name}_PORT": str(free_port()) for name in _PORTS}
         own = {"SPENDSTREAM_HOME": str(home), "SPENDSTREAM_DEMO": "0", "SPENDSTREAM_ADMIN_KEY": make_key()}
         started = System(home, {**os.environ, **ports, **own}, tmp_path_factory.mktemp("up") / "up.log")
         started.start()

@@ -15,12 +15,15 @@ import psutil
 import psycopg
 from confluent_kafka.admin import AdminClient
 
+from deploy import generate_metrics
 from services.cli.running import FILE_NAME
 from services.contracts.topics import USAGE_EVENTS
 from services.runtime.topics import ensure_topics
 from tests.e2e.system.conftest import ROOT, System
+from tests.e2e.system.scraping import prometheus, wait_scraped
 from tests.integration.processor.running import free_port, wait_settled, wait_until
 from tests.processes import has_ended
+from tests.unit.deploy.test_metrics import expressions
 
 TRACE = "data/azure_llm_inference_2023_conv.csv"
 CALLS, PROMPT, COMPLETION = 19_366, 22_361_870, 4_088_665
@@ -116,6 +119,30 @@ def processes_of(home: Path) -> list[str]:
         if str(home) in line or environment.get("SPENDSTREAM_HOME") == str(home):
             found.append(line)
     return found
+
+
+def test_a_real_prometheus_scrapes_every_service_and_can_answer_what_rules_and_dashboards_ask(
+    system: System, tmp_path: Path
+) -> None:
+    ports = {name: system.environment[f"SPENDSTREAM_{name.upper()}_PORT"] for name in generate_metrics.SERVICES}
+    with prometheus(tmp_path, ports) as client:
+        scraped = wait_scraped(client, len(ports))
+        assert scraped.keys() == {f"spendstream-{name}" for name in ports}
+        names = set(client.get("/api/v1/label/__name__/values").json()["data"])
+        for metrics in generate_metrics.by_service().values():
+            # One with labels is there from its first sample on; one without from the start.
+            assert {each.name for each in metrics if not each.labels and each.kind != "histogram"} <= names
+        for text in expressions():
+            answer = client.get("/api/v1/query", params={"query": text.replace("$__rate_interval", "10s")})
+            assert answer.json()["status"] == "success", answer.text
+        groups = client.get("/api/v1/rules").json()["data"]["groups"]
+        assert sum(len(group["rules"]) for group in groups) == len(groups[0]["rules"]) >= 14
+        firing = [each for each in client.get("/api/v1/alerts").json()["data"]["alerts"] if each["state"] == "firing"]
+        assert not firing
+        (waiting,) = client.get("/api/v1/query", params={"query": "sum(spendstream_processor_lag_messages)"}).json()[
+            "data"
+        ]["result"]
+        assert waiting["value"][1] == "0"
 
 
 def test_stopped_and_started_again_it_shows_the_same(system: System) -> None:
