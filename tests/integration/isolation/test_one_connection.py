@@ -52,7 +52,8 @@ async def fail(pool: AsyncConnectionPool[Any], caller: Principal | None, how: in
             await conn.execute("SELECT pg_sleep(10)")
 
     task = asyncio.create_task(work())
-    if how == 2:
+    # More than once, as servers do it too: asyncio.wait_for of Python 3.11 can swallow one, in the pool.
+    while how == 2 and not task.done():
         await asyncio.sleep(0.02)
         task.cancel()
     with pytest.raises((psycopg.Error, LookupError, asyncio.CancelledError)):
