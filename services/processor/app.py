@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 
+from services.processor.ledger import Stream
 from services.processor.settings import ProcessorSettings
 from services.processor.transport import LedgerTransport
 from services.processor.unpacking import bound_unpacking
@@ -21,7 +22,9 @@ from services.runtime.kafka_settings import KafkaSecurity
 _BUFFERED_MESSAGES = 120
 
 
-def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[BaseException], None]) -> faust.App:
+def build_app(
+    settings: ProcessorSettings, stream: Stream, worker: Worker, crash: Callable[[BaseException], None]
+) -> faust.App:
     """An app that is not started. `crash` is called with what a flush failed with; it does not return."""
     bound_unpacking()
     app = faust.App(
@@ -44,7 +47,7 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         consumer_auto_offset_reset="earliest",
         # A broker that was just starting may not have named the topic yet: look again soon, not in five minutes.
         consumer_metadata_max_age_ms=10_000,
-        consumer_group_instance_id=settings.processor_instance or None,
+        consumer_group_instance_id=_instance(settings.processor_instance, stream),
     )
     app.transport = LedgerTransport(
         app.conf.broker_consumer, app, claim=worker.claim, crash=crash, ledger_topic=settings.usage_topic
@@ -53,15 +56,21 @@ def build_app(settings: ProcessorSettings, worker: Worker, crash: Callable[[Base
         settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
 
-    async def apply(stream: Any) -> None:  # noqa: ANN401
+    async def apply(messages: Any) -> None:  # noqa: ANN401
         try:
-            async for batch in stream.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
-                await worker.take(stream, batch)
+            async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
+                await worker.take(messages, batch)
         except Exception as error:  # Faust would log it and go on with later messages
             crash(error)
 
     app.agent(events, name="apply", concurrency=1)(apply)
     return app
+
+
+def _instance(name: str, stream: Stream) -> str | None:
+    """The group gives a member of a known name the partitions it had, without asking which there are. For a topic that
+    was made again these are those of the one before, or none: so there the member is another one."""
+    return f"{name}-{stream.topic_id}" if name else None
 
 
 def _credentials(security: KafkaSecurity) -> faust.auth.Credentials | None:

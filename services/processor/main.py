@@ -109,7 +109,7 @@ async def _process(
     merger = Merger(settings.database_dsn)
     healer = Healer(settings.database_dsn, book_file.book)
     retention = RetentionJob(settings.database_dsn, settings.retention())
-    app = build_app(settings, worker, crash)
+    app = build_app(settings, stream, worker, crash)
 
     def notice_failure() -> None:
         error = worker.failed()
