@@ -18,6 +18,7 @@ from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.gateway import metrics
 from services.gateway.body import ReceivingBudget
 from services.gateway.coalescing import Overloaded
+from services.gateway.grpc_request_ids import RequestIdInterceptor
 from services.gateway.ingest import Forbidden, Ingest, Unauthenticated
 from services.gateway.intake import BatchTooLarge, Intake, MalformedBatch, RejectedEvent, intake_protobuf
 from services.gateway.settings import (
@@ -121,6 +122,7 @@ class UsageDoor:
 def make_server(door: UsageDoor) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """A server without a port, not started."""
     server = grpc.aio.server(
+        interceptors=[RequestIdInterceptor()],
         options=[
             ("grpc.max_receive_message_length", GRPC_MESSAGE_BYTES_MAX),
             # Off: another process on the same port would otherwise silently take half of the calls.

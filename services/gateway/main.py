@@ -28,6 +28,7 @@ from services.runtime.http_server import CarefulProtocol
 from services.runtime.keys import KeyStore
 from services.runtime.logs import configure_logging
 from services.runtime.rates import RateLimit
+from services.runtime.request_ids import RequestIds
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +138,7 @@ async def _http(app: FastAPI, settings: GatewaySettings) -> AsyncIterator[int]:
             f"SPENDSTREAM_GATEWAY_PORT {settings.gateway_port} can't be listened on: {error.strerror}"
         ) from None
     config = uvicorn.Config(
-        app,
+        RequestIds(app),
         http=CarefulProtocol,
         log_config=None,
         access_log=False,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -66,6 +67,7 @@ class Worker:
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
         """Prepares these events and hands them to the store; returns when the flush before is committed and acked."""
         messages = in_order([_message(event) for event in events])
+        structlog.contextvars.bind_contextvars(batch=batch_id(messages))
         flush = await self._prepared(messages)
         if self._under_way is not None:
             await self._under_way
@@ -87,7 +89,13 @@ class Worker:
         started = time.perf_counter()
         flush: Flush = await _until_there(
             lambda: loop.run_in_executor(
-                self._preparing, prepare, messages, self._book(), self._tenant_numbers, self._left_out
+                self._preparing,
+                copy_context().run,
+                prepare,
+                messages,
+                self._book(),
+                self._tenant_numbers,
+                self._left_out,
             )
         )
         metrics.FLUSH_SECONDS.labels("prepare").observe(time.perf_counter() - started)
@@ -104,13 +112,28 @@ class Worker:
     async def _store_and_ack(self, stream: Acknowledging, events: Sequence[Any], flush: Flush) -> None:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
-        applied = await _until_there(lambda: loop.run_in_executor(self._storing, self._store.apply, flush))
+        applied = await _until_there(
+            lambda: loop.run_in_executor(self._storing, copy_context().run, self._store.apply, flush)
+        )
         metrics.FLUSH_SECONDS.labels("store").observe(time.perf_counter() - started)
         _count(applied, flush)
+        log.debug(
+            "flush stored", counted=applied.counted, duplicate=applied.duplicate, dead=applied.dead,
+            quarantined=applied.quarantined,
+        )  # fmt: skip
         through = max((span.through_us for span in flush.decoded.spans.values()), default=0)
         self._watch.touch(flush.touched, datetime.fromtimestamp(through / 1e6, UTC))
         for event in events:
             await stream.ack(event)
+
+
+def batch_id(messages: Sequence[Message]) -> str:
+    """What a flush is called in logs: first and last offset by partition, `0:120-140,3:7-7`. On each line about it."""
+    spans: dict[int, tuple[int, int]] = {}
+    for message in messages:
+        first, last = spans.get(message.partition, (message.offset, message.offset))
+        spans[message.partition] = (min(first, message.offset), max(last, message.offset))
+    return ",".join(f"{partition}:{first}-{last}" for partition, (first, last) in sorted(spans.items()))
 
 
 async def _until_there(attempt: Any) -> Any:  # noqa: ANN401

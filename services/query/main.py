@@ -19,6 +19,7 @@ from services.runtime.http_server import CarefulProtocol
 from services.runtime.keys import KeyStore
 from services.runtime.logs import configure_logging
 from services.runtime.rates import RateLimit
+from services.runtime.request_ids import RequestIds
 
 _POOL_WAIT_SECONDS = 10.0
 
@@ -56,7 +57,7 @@ def main() -> int:
         return 2
     configure_logging("query", settings.log_level)
     uvicorn.run(
-        build_app(build_parts(settings)),
+        RequestIds(build_app(build_parts(settings))),
         host=settings.query_host,
         port=settings.query_port,
         http=CarefulProtocol,
