@@ -46,6 +46,17 @@ def backends() -> Iterator[Backends]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def timescale_dsn() -> Iterator[str]:
+    """The DSN of a TimescaleDB server; skips, aloud, where none is named and Docker is not there to start one."""
+    from tests.containers import timescale
+
+    with timescale() as dsn:
+        if not dsn:
+            pytest.skip("no TimescaleDB: SPENDSTREAM_TEST_TIMESCALE_DSN is not set, and no Docker engine answers")
+        yield dsn
+
+
 @pytest.fixture(scope="module")
 def database(backends: Backends) -> Iterator[str]:
     """The DSN of a fresh, migrated database, for one test module."""

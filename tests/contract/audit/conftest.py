@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +23,7 @@ def counted(request: pytest.FixtureRequest, backends: Backends) -> Iterator[Harn
     """3,000 events of two partitions, some with units, an unpriced, a duplicate, a dead and a quarantined one."""
     dsn = backends.database_dsn
     if request.param == "timescaledb":
-        dsn = os.environ.get("SPENDSTREAM_TEST_TIMESCALE_DSN", "")
-        if not dsn:
-            pytest.skip("no TimescaleDB: SPENDSTREAM_TEST_TIMESCALE_DSN is not set")
+        dsn = request.getfixturevalue("timescale_dsn")
     with fresh_database(dsn) as fresh:
         harness = _harness(fresh)
         _fill(harness)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +22,7 @@ def storage(request: pytest.FixtureRequest, backends: Backends) -> Iterator[str]
     """The DSN of a fresh, migrated database of each kind."""
     dsn = backends.database_dsn
     if request.param == "timescaledb":
-        dsn = os.environ.get("SPENDSTREAM_TEST_TIMESCALE_DSN", "")
-        if not dsn:
-            pytest.skip("no TimescaleDB: SPENDSTREAM_TEST_TIMESCALE_DSN is not set")
+        dsn = request.getfixturevalue("timescale_dsn")
     with fresh_database(dsn) as fresh:
         yield fresh
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,10 +37,7 @@ def kind(request: pytest.FixtureRequest, backends: Backends) -> str:
     """The DSN of a server of each kind."""
     if request.param == "postgresql":
         return backends.database_dsn
-    dsn = os.environ.get("SPENDSTREAM_TEST_TIMESCALE_DSN", "")
-    if not dsn:
-        pytest.skip("no TimescaleDB: SPENDSTREAM_TEST_TIMESCALE_DSN is not set")
-    return dsn
+    return str(request.getfixturevalue("timescale_dsn"))
 
 
 @pytest.fixture(scope="module")
