@@ -120,6 +120,48 @@ async def test_every_route_of_the_api_refuses_a_parameter_it_does_not_know(servi
     assert tried > 25
 
 
+MOMENTS = {"from", "to", "startDate", "endDate", "start_date", "end_date"}
+# Names of things: any text that one can print is one, also of something that isn't there.
+NAMES = {"tenant_id", "tenantId", "agent_id", "agentId", "user_id", "userId", "feature", "provider", "model"}
+
+
+def wrong_values(parameter: dict[str, Any]) -> list[str]:
+    """Values that this query parameter can't have, by its own description and by what its name promises."""
+    name, schema = parameter["name"], parameter["schema"]
+    if name.startswith("filter[") or name in NAMES:
+        return ["a\x00b", "\x1f", "x" * 201]
+    if name in MOMENTS:
+        return ["yesterday", "2026-13-01", "2026-02-30", "12", "1850-01-01", "2026-01-01T25:00:00Z"]
+    if schema.get("type") == "integer":
+        return ["x", "", "1.5", "-1", str(10**30), *([str(schema["maximum"] + 1)] if "maximum" in schema else [])]
+    if name == "estimated_cost_usd":
+        return ["x", "-0.1", "1e400", "NaN"]
+    return {"tz": ["Mars/Base", "", "../UTC", "x" * 99], "cursor": ["zzz", "", "x" * 3_000]}.get(name, ["sideways", ""])
+
+
+async def test_every_parameter_of_every_route_that_is_wrong_is_named(service: Service) -> None:
+    ids = {"tenant_id": "acme", "feature": "chat", "request_id": "req/1", "run_id": "run 1", "agent_id": "dexter"}
+    needed = {
+        "/api/cost-tracking/reports/monthly": {"month": "2026-10"},
+        "/api/v1/budgets/check": {"tenant_id": "acme"},
+    }
+    tried = 0
+    for path, operations in service.app.openapi()["paths"].items():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            assert parameter["description"], (path, parameter["name"])
+            if parameter["in"] != "query":
+                continue
+            url = path
+            for name, value in ids.items():
+                url = url.replace(f"{{{name}}}", value)
+            for value in wrong_values(parameter):
+                asked = {**needed.get(path, {}), parameter["name"]: value}
+                names = wrong(await service.get(url, **asked))
+                assert {name.split(".")[0] for name in names} == {parameter["name"]}, (path, asked, names)
+                tried += 1
+    assert tried > 300
+
+
 async def test_dates_of_the_other_families_are_named_as_they_name_them(service: Service) -> None:
     assert wrong(await service.get("/api/portal/usage/acme/summary", start_date="x", end_date="y")) == {
         "start_date",
