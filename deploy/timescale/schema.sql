@@ -324,6 +324,9 @@ CREATE TABLE notification (
     sent_at timestamptz
 );
 CREATE INDEX ON notification (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX ON notification (alert_id);
+-- Who was sent to just now.
+CREATE INDEX ON notification (sent_at);
 
 -- A rule's channel that answered with an error that will not pass: nothing is sent to it until the rule is changed or a
 -- test gets through.

@@ -74,16 +74,17 @@ def serve(settings: AlertingSettings, stop: threading.Event, listening: Callable
         loops = [Loop("watch", connect, watch, stop)]
         for number in range(settings.alerting_senders):
             sender = Sender(_channels(settings), stack.enter_context(make_client()), _now)
-            loops.append(Loop(f"send-{number}", connect, _sending(sender), stop))
+            sending = _sending(sender, settings.alerting_gap_seconds)
+            loops.append(Loop(f"send-{number}", connect, sending, stop))
         log.info("alerting_ready", port=port)
         listening(port)
         failed = _run(loops, stop)
     return 1 if failed else 0
 
 
-def _sending(sender: Sender) -> Callable[[Connection], float]:
+def _sending(sender: Sender, gap_seconds: float) -> Callable[[Connection], float]:
     def send(connection: Connection) -> float:
-        outcome = send_next(connection, _now, sender.send, random.random)
+        outcome = send_next(connection, _now, sender.send, random.random, gap_seconds)
         return _IDLE_SECONDS if outcome is None else 0.0
 
     return send

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.alerting.outbox import GAP_SECONDS
 from services.alerting.webhook_message import decode_secret
 from services.runtime.addresses import private_hosts_of
 from services.runtime.sealing import Sealer
@@ -33,6 +34,8 @@ class AlertingSettings(BaseSettings):
     smtp_from: str = "spendstream@localhost"
     alerting_spike_seconds: float = Field(default=1.0, gt=0, le=60)
     alerting_limit_seconds: float = Field(default=5.0, gt=0, le=60)
+    # Between two messages to one channel.
+    alerting_gap_seconds: float = Field(default=GAP_SECONDS, ge=0, le=60)
     alerting_senders: int = Field(default=2, ge=1, le=16)
     log_level: str = "info"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import itertools
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -147,27 +148,67 @@ def test_a_webhook_removed_from_its_rule_parks_what_waits_for_it(connection: Con
     assert send_one(connection, channels(), NOW) == Never("the channel was removed")
 
 
-def test_two_workers_send_each_notification_once(connection: Connection, database: str) -> None:
-    texts = add_notifications(connection, 60, NOW)
+def test_two_workers_send_each_notification_once_and_each_channels_in_order(
+    connection: Connection, database: str
+) -> None:
+    places = [f"place-{number}" for number in range(3)]
+    texts = {place: add_notifications(connection, 8, NOW, target=place, apart_seconds=1) for place in places}
+    ticks = itertools.count(10)
     with receiver() as slack:
         given = channels(slack.url)
 
         def worker() -> None:
             with connect(database) as own:
-                while send_one(own, given, NOW) is not None:
-                    pass
+                while pending(own):
+                    send_one(own, given, soon(NOW, next(ticks)))
 
         workers = [threading.Thread(target=worker) for _ in range(4)]
         for one in workers:
             one.start()
         for one in workers:
             one.join()
-    assert sorted(request.json["text"] for request in slack.requests) == sorted(texts)
-    assert pending(connection) == 0
+    received = [request.json["text"] for request in slack.requests]
+    assert len(received) == 24
+    for place in places:
+        assert [text for text in received if text in texts[place]] == texts[place]
 
 
-def test_one_notification_that_waits_does_not_hold_up_the_next(connection: Connection) -> None:
-    add_notifications(connection, 2, NOW)
-    with receiver(lambda r: Answer(500) if r.json["text"] == "message 0" else OK) as slack:
-        outcomes = [send_one(connection, channels(slack.url), NOW) for _ in range(3)]
-    assert {type(outcome) for outcome in outcomes} == {Later, Sent, type(None)}
+def test_a_channel_gets_a_message_a_second_and_no_channel_waits_for_another(connection: Connection) -> None:
+    first = add_notifications(connection, 3, NOW, target="one", apart_seconds=0.001)
+    (other,) = add_notifications(connection, 1, NOW, target="two")
+    sent_at: dict[str, float] = {}
+    with receiver() as slack:
+        for tenth in range(31):
+            known = len(slack.requests)
+            while send_one(connection, channels(slack.url), soon(NOW, 0.01 + tenth / 10)) is not None:
+                pass
+            sent_at |= {request.json["text"]: tenth / 10 for request in slack.requests[known:]}
+    assert sent_at == {first[0]: 0.0, other: 0.0, first[1]: 1.0, first[2]: 2.0}
+
+
+def test_a_message_that_is_tried_again_holds_up_its_own_channel_for_ten_minutes(connection: Connection) -> None:
+    broken, behind = add_notifications(connection, 2, NOW, target="one", apart_seconds=0.001)
+    (other,) = add_notifications(connection, 1, NOW, target="two")
+    now = soon(NOW, 0.01)
+    with receiver(lambda r: Answer(500) if r.json["text"] == broken else OK) as slack:
+        given = channels(slack.url)
+        assert {type(send_one(connection, given, now)) for _ in range(3)} == {Later, Sent, type(None)}
+        assert [request.json["text"] for request in slack.requests] in ([broken, other], [other, broken])
+        tried = 0
+        while behind not in [request.json["text"] for request in slack.requests]:
+            now = soon(now, 30)
+            tried += isinstance(send_one(connection, given, now), Later)
+        assert tried > 5 and timedelta(minutes=10) <= now - NOW < timedelta(minutes=11)
+    assert pending(connection) == 1
+
+
+def test_a_channel_that_wants_to_be_left_alone_is(connection: Connection) -> None:
+    add_notifications(connection, 1, NOW - timedelta(hours=1), target="one")
+    add_notifications(connection, 1, NOW, target="one")
+    with receiver(lambda _: Answer(429, b"rate_limited", {"retry-after": "90"})) as slack:
+        given = channels(slack.url)
+        assert isinstance(send_one(connection, given, soon(NOW, 1)), Later)
+        # The first is too old to hold up anybody.
+        assert send_one(connection, given, soon(NOW, 90)) is None
+        assert isinstance(send_one(connection, given, soon(NOW, 91)), Later)
+    assert len(slack.requests) == 2

@@ -43,6 +43,7 @@ def worker(dsn: str, slack: str, log: Path, **settings: str) -> Iterator[subproc
         "SPENDSTREAM_ALLOW_PRIVATE_WEBHOOKS": "127.0.0.1",
         "SPENDSTREAM_ALERTING_PORT": "0",
         "SPENDSTREAM_ALERTING_SPIKE_SECONDS": "0.2",
+        "SPENDSTREAM_ALERTING_GAP_SECONDS": "0",
         **{f"SPENDSTREAM_{name.upper()}": value for name, value in settings.items()},
     }
     with log.open("ab") as errors:
@@ -101,7 +102,7 @@ def test_a_spike_is_told_within_seconds_and_the_worker_stops_cleanly(
 def test_killed_between_sending_and_recording_sends_that_one_twice_and_loses_none(
     connection: Connection, database: str, tmp_path: Path
 ) -> None:
-    texts = add_notifications(connection, 6, datetime.now(UTC))
+    texts = add_notifications(connection, 6, datetime.now(UTC), apart_seconds=0.001)
     received, killed = threading.Event(), threading.Event()
 
     def answers(request: Request) -> Answer:

@@ -55,9 +55,14 @@ def add_spike(connection: Connection, tenant_id: str, now: datetime, tz: str = "
 
 
 def add_notifications(
-    connection: Connection, count: int, now: datetime, channel: str = "slack", target: str = "default"
+    connection: Connection,
+    count: int,
+    now: datetime,
+    channel: str = "slack",
+    target: str = "default",
+    apart_seconds: float = 0.0,
 ) -> list[str]:
-    """Pending ones of one alert; their texts are their names."""
+    """Pending ones of one alert, made one after the other; their texts are their names."""
     rule_id = add_rule(connection)
     row = connection.execute(
         "INSERT INTO alert (rule_id, series, window_start, threshold, title, summary, payload) "
@@ -65,12 +70,13 @@ def add_notifications(
         [rule_id, now],
     ).fetchone()
     assert row is not None
-    texts = [f"message {number}" for number in range(count)]
-    for text in texts:
+    texts = [f"message {number} to {target}, {uuid.uuid4().hex[:6]}" for number in range(count)]
+    for number, text in enumerate(texts):
+        made = soon(now, number * apart_seconds)
         connection.execute(
             "INSERT INTO notification (alert_id, channel, target, payload, next_attempt_at, created_at) "
             "VALUES (%s, %s, %s, %s, %s, %s)",
-            [row[0], channel, target, Jsonb({"text": text}), now, now],
+            [row[0], channel, target, Jsonb({"text": text}), made, made],
         )
     return texts
 
