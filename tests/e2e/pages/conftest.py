@@ -26,7 +26,6 @@ from services.runtime.embedded.backends import Backends
 from services.runtime.keys import KeyStore
 from services.runtime.sealing import make_sealing_key
 from tests.backends import fresh_database
-from tests.e2e.pages.browser import running_browser
 from tests.e2e.pages.counted import count_events
 from tests.e2e.pages.story import story
 
@@ -90,12 +89,6 @@ def parts_for(dsn: str) -> QueryParts:
             database_dsn=SecretStr(dsn), session_secret=SecretStr(SECRET), address_key=SecretStr(make_sealing_key())
         )
     )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from services.cli.demo_receiver import Inbox, serve
 from services.cli.running import Running, find_running
 from services.contracts.keys import make_key
 from tests.backends import temporary_home
@@ -25,6 +27,24 @@ _READY_SECONDS = 90
 _PORTS = ("QUERY", "GATEWAY", "GRPC", "PROCESSOR", "ALERTING")
 
 
+@dataclass(frozen=True)
+class Slack:
+    """The demo's own receiver."""
+
+    inbox: Inbox
+    url: str
+
+
+@contextmanager
+def running_slack(inbox: Inbox) -> Iterator[Slack]:
+    server = serve(0, inbox)
+    try:
+        yield Slack(inbox, f"http://127.0.0.1:{server.server_address[1]}")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @dataclass
 class System:
     """`spendstream up` as a child process."""
@@ -32,6 +52,8 @@ class System:
     home: Path
     environment: dict[str, str]
     log: Path
+    # Where alerts go: what Slack would get, on a page.
+    slack: Slack
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -75,10 +97,12 @@ class System:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Started once for all tests that need the whole."""
-    with temporary_home() as home:
+    folder = tmp_path_factory.mktemp("up")
+    with temporary_home() as home, running_slack(Inbox(folder / "slack.jsonl")) as slack:
         ports = {f"SPENDSTREAM_{name}_PORT": str(free_port()) for name in _PORTS}
         own = {"SPENDSTREAM_HOME": str(home), "SPENDSTREAM_DEMO": "0", "SPENDSTREAM_ADMIN_KEY": make_key()}
-        started = System(home, {**os.environ, **ports, **own}, tmp_path_factory.mktemp("up") / "up.log")
+        told = {"SPENDSTREAM_SLACK_WEBHOOK": f"{slack.url}/slack", "SPENDSTREAM_ALLOW_PRIVATE_WEBHOOKS": "127.0.0.1"}
+        started = System(home, {**os.environ, **ports, **own, **told}, folder / "up.log", slack)
         started.start()
         try:
             yield started

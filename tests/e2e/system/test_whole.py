@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +18,12 @@ import httpx
 import psutil
 import psycopg
 from confluent_kafka.admin import AdminClient
+from playwright.sync_api import Browser, expect
 
 from deploy import generate_metrics
+from services.cli import demo_globex, demo_story
+from services.cli.client import Address, Client
+from services.cli.delivery import send_all
 from services.cli.running import FILE_NAME
 from services.contracts.topics import USAGE_EVENTS
 from services.runtime.topics import ensure_topics
@@ -106,6 +114,66 @@ def _one_tenant(system: System) -> str:
             rows = f"SELECT * FROM public.{name} WHERE tenant_no = {int(row[0])}"
             connection.execute(f"CREATE OR REPLACE VIEW only_azure.{name} AS {rows}")
     return system.running.database_dsn + "?options=-csearch_path%3Donly_azure,public"
+
+
+def test_growing_prompts_are_a_spike_a_slack_message_and_an_alert_within_a_minute(
+    system: System, browser: Browser
+) -> None:
+    """The demo's own events: two days of globex, then the prompts of `summarise` grow."""
+    urls, base = system.running.urls, datetime.now(UTC)
+    with Client(Address(urls["query"], urls["gateway"], system.running.admin_key)) as client:
+        past = [
+            event
+            for hour in demo_globex.hours(base - timedelta(days=2), base)
+            for at, event in demo_globex.events_of_hour(hour, base)
+            if at <= base
+        ]
+        assert send_all(client, past, lambda _: None).accepted == len(past)
+        until(lambda: client.totals("globex", base.date() - timedelta(days=3), base.date()).calls == len(past), 60)
+        # So far into the minute in which they grow; the rest of it as it goes by.
+        start = datetime.now(UTC) - timedelta(seconds=20)
+        calls = list(demo_story.burst(start))
+        sent = 0
+
+        def is_told() -> bool:
+            nonlocal sent
+            due = [event for at, event in calls[sent:] if at <= datetime.now(UTC)]
+            if due:
+                assert client.send(due).accepted == len(due)
+                sent += len(due)
+            return "summarise at globex" in json.dumps(system.slack.inbox.all())
+
+        until(is_told, 60)
+    assert datetime.now(UTC) - start < timedelta(minutes=1)
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    try:
+        page.goto(system.slack.url)
+        message = page.locator("article", has_text="summarise at globex").first
+        expect(message.locator("h2")).to_have_text(
+            re.compile(r"summarise at globex: \$[\d.]+ in \d+ s, [\d.,]+ . its usual pace")
+        )
+        expect(message).to_contain_text(re.compile(r"Prompts grew from [\d,]+ to (19|2\d),\d{3} tokens"))
+        link = message.get_by_role("link", name="Open in Spendstream")
+        assert (link.get_attribute("href") or "").startswith(urls["query"])
+        page.goto(f"{urls['query']}/alerts")
+        page.get_by_label("Key").fill(system.running.admin_key)
+        page.get_by_role("button", name="Sign in").click()
+        alert = page.locator("#fired tr", has_text="summarise at globex").first
+        expect(alert).to_contain_text(
+            re.compile(r"summarise at globex costs .*: prompts grew from [\d,]+ to [\d,]+ tokens")
+        )
+        # Its button leads to the view that shows it.
+        page.goto(link.get_attribute("href") or "")
+        expect(page.locator("h1")).to_contain_text("summarise")
+    finally:
+        page.close()
+
+
+def until(true: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.25)
 
 
 def processes_of(home: Path) -> list[str]:
