@@ -48,12 +48,15 @@ def read_rules(connection: Connection) -> list[Rule]:
 
 
 def read_spikes(connection: Connection, now: datetime, *, grown: bool) -> list[SpikeRow]:
-    """Spikes of the last day; with `grown`, also what their hour costs by now (a query for each)."""
+    """Spikes of the last day; with `grown`, also what their hour costs by now (a query for each).
+
+    Where an hour and its last seconds were found at once, the hour comes first: it is told, and says more.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
             "SELECT spike_id, rule, tenant_no, tenant_id, tz, dimension, value, window_start, window_end, "
             "observed_pico_usd, usual_pico_usd, cause, evidence, detected_at FROM spike JOIN tenant USING (tenant_no) "
-            f"WHERE detected_at > %s ORDER BY detected_at, spike_id LIMIT {SPIKES_MAX}",
+            f"WHERE detected_at > %s ORDER BY detected_at, rule, spike_id LIMIT {SPIKES_MAX}",
             [now - SPIKE_AGE_MAX],
         )
         rows = cursor.fetchall()

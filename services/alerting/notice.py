@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pricing.money import parse_usd, usd_string
 from services.alerting.rules import PICO_PER_CENT, BudgetSpend, Firing, LimitSpend, SpikeRow, Trouble
 from services.alerting.windows import BUDGET_WINDOWS
-from services.contracts.figures import count_text, share_text, times_text, usd_text
+from services.contracts.figures import TIMES_MAX, count_text, share_text, times_text, usd_text
 
 CONTRIBUTORS_MAX = 3
 _KEPT_FACTS = ("rule", "alert_type", "tenant_id", "series", "threshold", "window_start")
@@ -99,7 +99,6 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
     label = _spike_label(spike)
     times = times_text(cost / spike.usual_pico_usd) if spike.usual_pico_usd > 0 else ""
     cause = _spike_cause(spike, cost, label, times)
-    words = _WORDS[spike.rule]
     title = f"{label}: {usd_text(cost)} {_period(spike)}"
     filters = {} if spike.dimension == "tenant_id" else {spike.dimension: spike.value}
     # With the day before, so that the view shows what it grew from.
@@ -111,7 +110,7 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
         "evidence": dict(spike.evidence),
     }
     return Notice(
-        title=f"{title}, {times} {words.usual}" if times else f"{title}, usually nothing",
+        title=f"{title}, {_against(spike, cost, times)}",
         cause=cause,
         because=_because(spike) or cause,
         figures=_spike_figures(spike, cost),
@@ -133,6 +132,15 @@ def _period(spike: SpikeRow) -> str:
     if spike.rule == "day_over_week":
         return "today" if _is_today(spike) else f"on {_day(spike.window_start, spike.tz)}"
     return "in three days" if spike.rule == "slow_burn" else f"since {_clock(spike.window_start, spike.tz)}"
+
+
+def _against(spike: SpikeRow, cost: int, times: str) -> str:
+    """4.1 × its usual hour. A pace a hundred times the usual one says more in dollars."""
+    if not times:
+        return "usually nothing"
+    if spike.rule == "minutes_over_usual" and cost >= TIMES_MAX * spike.usual_pico_usd:
+        return f"usually {usd_text(spike.usual_pico_usd)}"
+    return f"{times} {_WORDS[spike.rule].usual}"
 
 
 def _is_today(spike: SpikeRow) -> bool:

@@ -7,6 +7,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pricing.money import PICO_PER_USD
 
 _DIGITS_BELOW_A_DOLLAR = 3
+# A ratio above it tells nobody anything.
+TIMES_MAX = 100
 
 
 def usd_text(pico_usd: int) -> str:

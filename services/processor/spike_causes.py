@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pricing.money import usd_string
-from services.contracts.figures import count_text, share_text, times_text, usd_text
+from services.contracts.figures import TIMES_MAX, count_text, share_text, times_text, usd_text
 from services.processor.spikes import Excess, Measures, SeriesHour
 
 DriverName = Literal["volume", "retries", "model_mix", "prompt_length", "completion_length", "price"]
@@ -79,7 +79,9 @@ def series_label(series: SeriesHour, tenant_id: str) -> str:
 def _comparison(excess: Excess) -> str:
     cost, times = usd_text(excess.observed.measures.cost_pico_usd), times_text(excess.ratio)
     if excess.rule == "minutes_over_usual":
-        pace = f"{times} its usual pace" if excess.usual_pico_usd > 0 else "usually nothing"
+        pace = f"{times} its usual pace"
+        if excess.ratio >= TIMES_MAX:
+            pace = f"usually {usd_text(excess.usual_pico_usd)}" if excess.usual_pico_usd > 0 else "usually nothing"
         return f"{cost} in {excess.measured.total_seconds():.0f} s, {pace}"
     if excess.usual_pico_usd <= 0:
         period = {"day_over_week": "today", "slow_burn": "in three days"}.get(excess.rule, "this hour")

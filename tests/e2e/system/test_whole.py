@@ -149,9 +149,8 @@ def test_growing_prompts_are_a_spike_a_slack_message_and_an_alert_within_a_minut
     try:
         page.goto(system.slack.url)
         message = page.locator("article", has_text="summarise at globex").first
-        expect(message.locator("h2")).to_have_text(
-            re.compile(r"summarise at globex: \$[\d.]+ in \d+ s, [\d.,]+ . its usual pace")
-        )
+        title = r"summarise at globex: \$[\d.]+ since \d\d:00 UTC, [\d.]+\s× its usual hour"
+        expect(message.locator("h2")).to_have_text(re.compile(title))
         expect(message).to_contain_text(re.compile(r"Prompts grew from [\d,]+ to (19|2\d),\d{3} tokens"))
         link = message.get_by_role("link", name="Open in Spendstream")
         assert (link.get_attribute("href") or "").startswith(urls["query"])

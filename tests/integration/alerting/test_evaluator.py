@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from services.alerting.evaluator import Telling, evaluate_limits, evaluate_spikes
+from services.processor.spike_store import detect, open_hours
 from tests.integration.alerting.watched import add_rule, add_spike, connect, empty
-from tests.integration.spikes.spending import Connection, make_tenant, spend
+from tests.integration.spikes.spending import Connection, make_tenant, spend, spend_steadily
 
 NOW = datetime(2026, 10, 7, 12, 20, tzinfo=UTC)
 TELLING = Telling("https://spend.example", has_default_slack=True)
@@ -56,6 +57,23 @@ def test_a_spike_becomes_one_alert_with_its_message_in_the_outbox(connection: Co
     assert slack["blocks"][1]["text"]["text"] == "Prompts grew from 900 to 3,700 tokens."
     assert summary == feature.cause and payload["spike_id"] == str(feature.spike_id)
     assert payload["observed_usd"] == "3.78" and payload["usual_usd"] == "0.98"
+
+
+def test_an_hour_and_its_last_seconds_found_at_once_are_told_as_the_hour(connection: Connection) -> None:
+    add_rule(connection)
+    now = NOW.replace(second=40)
+    tenant_no = make_tenant(connection, "acme-corp")
+    spend_steadily(connection, tenant_no, now.replace(minute=0, second=0), calls=400)
+    spend(connection, tenant_no, now.replace(second=0), calls=400, prompt=3_700)
+    found = detect(connection, open_hours(connection, now), now)
+    assert {spike.rule for spike in found} == {"hour_over_usual", "minutes_over_usual"}
+    # Whatever their ids are.
+    for _ in range(4):
+        connection.execute("DELETE FROM alert")
+        connection.execute("UPDATE spike SET spike_id = gen_random_uuid()")
+        assert evaluate_spikes(connection, NOW, TELLING) == 1
+        ((title,),) = connection.execute("SELECT title FROM alert").fetchall()
+        assert title == "chat at acme-corp: $3.78 since 12:00 UTC, 3.9 × its usual hour"
 
 
 def test_workers_that_evaluate_at_once_record_one_alert(connection: Connection, database: str) -> None:

@@ -55,6 +55,29 @@ def test_a_recipient_unknown_is_permanent_and_a_full_mailbox_passes(connection: 
     assert sorted(state for _, state, _, _ in states(connection)) == ["failed", "pending"]
 
 
+def test_a_server_that_wants_a_login_gets_the_one_of_the_settings(connection: Connection) -> None:
+    fire(connection, "oncall@example.com")
+    with mail_server(login=("spend", "p@ss/word")) as server:
+        right = channels(smtp=f"smtp://spend:p%40ss%2Fword@{server.host}")
+        assert send_one(connection, right, NOW) == Sent()
+    assert len(server.messages) == 1
+
+
+def test_a_wrong_login_is_permanent_and_is_not_told(connection: Connection) -> None:
+    fire(connection, "oncall@example.com")
+    with mail_server(login=("spend", "right")) as server:
+        outcome = send_one(connection, channels(smtp=f"smtp://spend:very-wrong@{server.host}"), NOW)
+    assert isinstance(outcome, Never) and outcome.reason.startswith("the mail server answered 535")
+    assert "very-wrong" not in str(states(connection)) and server.messages == []
+
+
+def test_nobody_listening_is_tried_again(connection: Connection) -> None:
+    fire(connection, "oncall@example.com")
+    with mail_server() as server:
+        gone = server.url
+    assert send_one(connection, channels(smtp=gone), NOW) == Later("network error: ConnectionRefusedError")
+
+
 def test_without_a_mail_server_the_mail_is_parked_with_the_reason(connection: Connection) -> None:
     fire(connection, "oncall@example.com")
     assert send_one(connection, channels(), NOW) == Never("no mail server: set SPENDSTREAM_SMTP_URL")

@@ -6,9 +6,14 @@ import base64
 import hashlib
 import hmac
 import itertools
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,6 +40,29 @@ def connection(database: str) -> Iterator[Connection]:
     with connect(database) as opened:
         empty(opened)
         yield opened
+
+
+@contextmanager
+def dripping_server() -> Iterator[str]:
+    """Answers a byte every tenth of a second, without end."""
+    done = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client:
+            client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n")
+            while not done.wait(0.1):
+                try:
+                    client.sendall(b"o")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        done.set()
+        thread.join()
 
 
 def test_slack_gets_the_message_and_the_outbox_says_so(connection: Connection) -> None:
@@ -125,6 +153,54 @@ def test_a_private_address_is_refused_unless_it_is_allowed(connection: Connectio
         assert isinstance(outcome, Never)
         assert slack.requests == []
     assert states(connection)[0][1] == "failed"
+
+
+def test_a_name_is_asked_for_once_and_what_was_checked_is_connected_to(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that answers differently a moment later (rebinding) changes nothing."""
+    add_notifications(connection, 1, NOW)
+    real, answers = socket.getaddrinfo, iter(["127.0.0.1"])
+
+    def resolve(host: str, *more: Any, **named: Any) -> Any:  # noqa: ANN401
+        return real(next(answers) if host == "hook.example" else host, *more, **named)
+
+    with receiver() as slack:
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        port = urlsplit(slack.url).port
+        given = channels(f"http://hook.example:{port}/hook", private=frozenset({"hook.example"}))
+        assert send_one(connection, given, NOW) == Sent()
+    assert slack.requests[0].headers["host"] == f"hook.example:{port}"
+
+
+def test_a_name_that_leads_inside_is_refused_when_it_is_sent_to(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_notifications(connection, 1, NOW)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_a, **_n: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 443))]
+    )
+    outcome = send_one(connection, channels("https://metadata.example/secret", private=frozenset()), NOW)
+    assert isinstance(outcome, Never) and outcome.reason.startswith("metadata.example is a private address")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(connection: Connection, status: int) -> None:
+    add_notifications(connection, 1, NOW)
+    with receiver() as inside:
+        leads_inside = Answer(status, b"", {"location": f"{inside.url}/latest/meta-data"})
+        with receiver(lambda _: leads_inside) as slack:
+            assert send_one(connection, channels(slack.url), NOW) == Never(f"Slack answered {status}")
+        assert inside.requests == []
+
+
+def test_an_answer_that_drips_is_given_up(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.alerting.senders.ANSWER_SECONDS", 0.5)
+    add_notifications(connection, 1, NOW)
+    with dripping_server() as url:
+        started = time.monotonic()
+        outcome = send_one(connection, channels(url), NOW)
+    assert isinstance(outcome, Later) and time.monotonic() - started < 5
 
 
 def test_a_webhook_is_signed_and_keeps_its_id_when_sent_again(connection: Connection) -> None:

@@ -31,3 +31,18 @@ def test_yesterdays_anomaly_that_comes_late_is_not_said_to_be_todays() -> None:
     said = of_a_day(datetime(2026, 10, 6, 22, 9, tzinfo=UTC))
     assert said.title == "chat at acme-corp: $42.00 on 6 Oct, 4.2 × its average day"
     assert said.figures[0].label == "6 Oct"
+
+
+def of_seconds(cost_usd: int, usual_pico_usd: int) -> str:
+    spike = replace(
+        SPIKE, rule="minutes_over_usual", observed_pico_usd=cost_usd * USD, current_pico_usd=cost_usd * USD,
+        usual_pico_usd=usual_pico_usd, evidence={"measured_seconds": 24.0},
+    )  # fmt: skip
+    (firing,) = spike_firings([SPIKE_RULE], [spike])
+    return notice(firing, [], "https://spend.example", NOW).title
+
+
+def test_seconds_are_held_against_the_usual_pace_and_against_dollars_where_that_is_next_to_nothing() -> None:
+    assert of_seconds(9, 2 * USD) == "chat at acme-corp: $9.00 in 24 s, 4.5 × its usual pace"
+    assert of_seconds(9, USD // 1_000) == "chat at acme-corp: $9.00 in 24 s, usually $0.001"
+    assert of_seconds(9, 0) == "chat at acme-corp: $9.00 in 24 s, usually nothing"
