@@ -188,7 +188,8 @@ def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
         ("retry_share", "Retries", share_text),
     ):
         pair = evidence.get(key)
-        if pair and (pair["now"] or pair["usual"]):
+        # Fewer retries than usual explain nothing, and the message is read on a watch.
+        if pair and (pair["now"] > pair["usual"] if key == "retry_share" else pair["now"] or pair["usual"]):
             per = " a call" if key.endswith("_per_call") else ""
             figures.append(Figure(label, f"{text(pair['now'])}{per}, usually {text(pair['usual'])}"))
     return tuple(figures)

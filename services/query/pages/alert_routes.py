@@ -46,7 +46,7 @@ SELECT a.alert_id, r.name AS rule, a.title, a.summary, a.state, a.fired_at, a.re
 FROM alert AS a JOIN alert_rule AS r USING (rule_id)
 WHERE %(tenant)s::text IS NULL OR a.tenant_id = %(tenant)s ORDER BY a.fired_at DESC, a.alert_id LIMIT %(limit)s
 """
-# A rule's channels with the last that became of each.
+# A rule's channels with the last that became of each, and those nothing is sent to any more.
 _RULES = """
 SELECT r.rule_id, r.name, r.alert_type, r.threshold_cents, r.threshold_percent, r.tenant_id, r.scope,
     r.notification_frequency, r.is_active, r.silenced_until, r.slack_webhook IS NOT NULL AS slack,
@@ -54,7 +54,9 @@ SELECT r.rule_id, r.name, r.alert_type, r.threshold_cents, r.threshold_percent, 
     coalesce((SELECT jsonb_object_agg(last.channel, last.reason) FROM (
         SELECT DISTINCT ON (n.channel) n.channel, n.state, coalesce(n.last_error, n.state) AS reason
         FROM notification AS n JOIN alert AS a USING (alert_id) WHERE a.rule_id = r.rule_id
-        ORDER BY n.channel, n.created_at DESC) AS last WHERE last.state NOT IN ('sent', 'pending')), '{}') AS failing
+        ORDER BY n.channel, n.created_at DESC) AS last WHERE last.state NOT IN ('sent', 'pending')), '{}') AS failing,
+    coalesce((SELECT jsonb_object_agg(p.channel, p.reason) FROM parked_channel AS p
+        WHERE p.rule_id = r.rule_id AND p.parked_at >= r.updated_at), '{}') AS parked
 FROM alert_rule AS r WHERE %(tenant)s::text IS NULL OR r.tenant_id = %(tenant)s
 ORDER BY r.created_at, r.name LIMIT 1000
 """

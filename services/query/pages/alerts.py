@@ -69,10 +69,11 @@ def _told(one: Mapping[str, Any]) -> Told:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """`why` is set where the last message did not arrive."""
+    """`why` is set where the last message did not arrive, `fault` then says what that means for the next."""
 
     name: str
     why: str
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _rule(row: Mapping[str, Any], now: datetime) -> RuleRow:
     if row["is_active"] and is_silent:
         state, tone = "silenced", "warn"
     set_up = (("slack", row["slack"]), ("webhook", row["webhook"]), ("email", row["emails"]))
-    failing = row["failing"]
+    failing, parked = row["failing"], row["parked"]
     cents, percent = row["threshold_cents"], row["threshold_percent"]
     return RuleRow(
         rule_id=str(row["rule_id"]),
@@ -112,7 +113,15 @@ def _rule(row: Mapping[str, Any], now: datetime) -> RuleRow:
         threshold=money(cents * _PICO_PER_CENT) if cents else f"+{percent:g}{THIN}%" if percent else "",
         rank=str(cents or percent or ""),
         frequency=row["notification_frequency"],
-        channels=tuple(Channel(_CHANNELS[name], failing.get(name, "")) for name, is_set in set_up if is_set),
+        channels=tuple(
+            Channel(
+                _CHANNELS[name],
+                (parked.get(name) or failing.get(name, ""))[:_REASON_LENGTH],
+                "parked" if name in parked else "not reached" if name in failing else "",
+            )
+            for name, is_set in set_up
+            if is_set
+        ),
         state=state,
         tone=tone,
         silenced_until=until if is_silent else None,

@@ -170,7 +170,17 @@ def test_the_history_says_why_a_channel_failed(site: Site, visit: Visit) -> None
         )
     page.reload()
     expect(page.locator("#fired tr", has_text="Dead channel")).to_contain_text("HTTP 410: the address is gone")
-    expect(page.locator("#rules tr", has_text="Dead channel")).to_contain_text("not reached")
+    expect(page.locator("#rules tr", has_text="Dead channel")).to_contain_text("not reached HTTP 410")
+    with psycopg.connect(site.dsn) as connection:
+        connection.execute(
+            "INSERT INTO parked_channel SELECT rule_id, 'webhook', 'rule', 'HTTP 410: the address is gone', now() "
+            "FROM alert_rule WHERE name = 'Dead channel'"
+        )
+    page.reload()
+    expect(page.locator("#rules tr", has_text="Dead channel")).to_contain_text("parked HTTP 410: the address is gone")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("#rules tr .only-s", has_text="HTTP 410")).to_be_visible()
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.on("dialog", lambda dialog: dialog.accept())
     press(page, "Dead channel", "Delete")
     expect(page.locator("#rules")).not_to_contain_text("Dead channel")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.query.pages.alert_form import alert_body, alert_fields
-from services.query.pages.alerts import fired_rows, rule_rows
+from services.query.pages.alerts import Channel, fired_rows, rule_rows
 from services.query.pages.budget_form import budget_change, budget_fields, new_budget
 from services.query.pages.budgets import budget_rows, budget_sentence
 from services.query.pages.figures import Item
@@ -131,10 +131,13 @@ def test_a_rule_is_silent_until_its_time_is_over(hours: int, active: bool, state
         "threshold_percent": Decimal(200), "tenant_id": None, "scope": {"feature": "chat"},
         "notification_frequency": "once", "is_active": active, "silenced_until": NOW + timedelta(hours=hours),
         "slack": True, "webhook": False, "emails": 0, "failing": {"slack": "HTTP 404"},
+        "parked": {},
     }  # fmt: skip
     (rule,) = rule_rows([row], NOW)
     assert (rule.state, rule.whom, rule.threshold) == (state, "all tenants, feature chat", "+200\u202f%")
-    assert [(channel.name, channel.why) for channel in rule.channels] == [("Slack", "HTTP 404")]
+    assert rule.channels == (Channel("Slack", "HTTP 404", "not reached"),)
+    (parked,) = rule_rows([{**row, "failing": {"slack": "parked: HTTP 410"}, "parked": {"slack": "HTTP 410"}}], NOW)
+    assert parked.channels == (Channel("Slack", "HTTP 410", "parked"),)
 
 
 def test_organisations_below_the_least_spend_are_left_out() -> None:
