@@ -123,7 +123,8 @@ class Sender:
             extensions={"sni_hostname": where.host},
         ) as response:
             read = b""
-            for chunk in response.iter_raw(ANSWER_BYTES_MAX):
+            # As it comes: asked for pieces of a size, it would wait for each to be whole, however slowly it drips.
+            for chunk in response.iter_raw():
                 read += chunk
                 if len(read) >= ANSWER_BYTES_MAX:
                     break
