@@ -341,7 +341,8 @@ CREATE TABLE parked_channel (
 
 CREATE TABLE budget (
     budget_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    tenant_id text NOT NULL REFERENCES tenant (tenant_id),
+    -- NULL: of all tenants together.
+    tenant_id text REFERENCES tenant (tenant_id),
     -- {"agent_id": ...} | {"user_id": ...} | {"feature": ...} | {}
     scope jsonb NOT NULL DEFAULT '{}',
     budget_window text NOT NULL CHECK (budget_window IN ('daily', 'weekly', 'monthly')),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -97,7 +97,8 @@ def notice(firing: Firing, contributions: Sequence[Contribution], public_url: st
 def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
     cost = max(spike.observed_pico_usd, spike.current_pico_usd)
     label = _spike_label(spike)
-    times = times_text(cost / spike.usual_pico_usd) if spike.usual_pico_usd > 0 else ""
+    usual = _said_usual(spike)
+    times = times_text(cost / usual) if usual > 0 else ""
     cause = _spike_cause(spike, cost, label, times)
     title = f"{label}: {usd_text(cost)} {_period(spike)}"
     filters = {} if spike.dimension == "tenant_id" else {spike.dimension: spike.value}
@@ -105,7 +106,7 @@ def _spike_notice(firing: Firing, spike: SpikeRow, public_url: str) -> Notice:
     day_before = spike.window_start - timedelta(days=1)
     facts = {
         **_facts(firing, spike.window_start, spike.window_end, cost),
-        "usual_usd": usd_string(spike.usual_pico_usd),
+        "usual_usd": usd_string(usual),
         "spike_id": str(spike.spike_id),
         "evidence": dict(spike.evidence),
     }
@@ -138,9 +139,23 @@ def _against(spike: SpikeRow, cost: int, times: str) -> str:
     """4.1 × its usual hour. A pace a hundred times the usual one says more in dollars."""
     if not times:
         return "usually nothing"
-    if spike.rule == "minutes_over_usual" and cost >= TIMES_MAX * spike.usual_pico_usd:
+    if spike.rule == "minutes_over_usual" and cost >= TIMES_MAX * spike.usual_pico_usd and not _is_over_hour(spike):
         return f"usually {usd_text(spike.usual_pico_usd)}"
-    return f"{times} {_WORDS[spike.rule].usual}"
+    return f"{times} {_words(spike).usual}"
+
+
+def _is_over_hour(spike: SpikeRow) -> bool:
+    """Whether seconds have cost so much that they are held against the whole usual hour."""
+    return "usual_hour_usd" in spike.evidence
+
+
+def _said_usual(spike: SpikeRow) -> int:
+    return parse_usd(str(spike.evidence["usual_hour_usd"])) if _is_over_hour(spike) else spike.usual_pico_usd
+
+
+def _words(spike: SpikeRow) -> _Words:
+    words = _WORDS[spike.rule]
+    return replace(words, usual="its usual hour", before="Usual hour") if _is_over_hour(spike) else words
 
 
 def _is_today(spike: SpikeRow) -> bool:
@@ -174,8 +189,8 @@ def _spike_figures(spike: SpikeRow, cost: int) -> tuple[Figure, ...]:
     evidence = spike.evidence
     is_over = spike.rule == "day_over_week" and not _is_today(spike)
     figures = [
-        Figure(_day(spike.window_start, spike.tz) if is_over else _WORDS[spike.rule].now, usd_text(cost)),
-        Figure(_WORDS[spike.rule].before, usd_text(spike.usual_pico_usd)),
+        Figure(_day(spike.window_start, spike.tz) if is_over else _words(spike).now, usd_text(cost)),
+        Figure(_words(spike).before, usd_text(_said_usual(spike))),
     ]
     per_call = evidence.get("cost_per_call_usd")
     if per_call:
@@ -252,7 +267,10 @@ def _budget_notice(
     top = tuple(part for part in contributions if part.cost_pico_usd > 0)[:CONTRIBUTORS_MAX]
     over = spend.spent_pico_usd - limit
     state = f"{usd_text(over)} over the {window}'s budget" if over > 0 else f"{usd_text(-over)} of the budget are left"
-    cause = f"{who} has used {used} of its {budget.budget_window} budget: {state}, with {left} of the {window} to go."
+    has, its = ("has", "its") if firing.tenant_id else ("have", "their")
+    cause = (
+        f"{who} {has} used {used} of {its} {budget.budget_window} budget: {state}, with {left} of the {window} to go."
+    )
     return Notice(
         title=f"{who}: {used} of {usd_text(limit)} used {period}",
         cause=cause,

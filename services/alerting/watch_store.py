@@ -30,10 +30,10 @@ FROM (
 
 @dataclass(frozen=True, slots=True)
 class BudgetRow:
-    """A row of `budget`, with its tenant's number and zone."""
+    """A row of `budget`, with its tenant's number and zone; None and UTC where it is of all tenants."""
 
-    tenant_id: str
-    tenant_no: int
+    tenant_id: str | None
+    tenant_no: int | None
     tz: str
     scope: dict[str, str]
     budget_window: BudgetWindow
@@ -65,8 +65,8 @@ class LastCall:
 def read_budgets(connection: Connection) -> list[BudgetRow]:
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            "SELECT tenant_id, tenant_no, tz, scope, budget_window, limit_pico_usd, thresholds FROM budget "
-            f"JOIN tenant USING (tenant_id) ORDER BY budget.created_at, budget_id LIMIT {BUDGETS_MAX}"
+            "SELECT tenant_id, tenant_no, coalesce(tz, 'UTC') AS tz, scope, budget_window, limit_pico_usd, thresholds "
+            f"FROM budget LEFT JOIN tenant USING (tenant_id) ORDER BY budget.created_at, budget_id LIMIT {BUDGETS_MAX}"
         )
         return [BudgetRow(**row) for row in cursor]
 

@@ -79,9 +79,11 @@ def series_label(series: SeriesHour, tenant_id: str) -> str:
 def _comparison(excess: Excess) -> str:
     cost, times = usd_text(excess.observed.measures.cost_pico_usd), times_text(excess.ratio)
     if excess.rule == "minutes_over_usual":
-        pace = f"{times} its usual pace"
-        if excess.ratio >= TIMES_MAX:
-            pace = f"usually {usd_text(excess.usual_pico_usd)}" if excess.usual_pico_usd > 0 else "usually nothing"
+        pace = f"{times} its usual {'pace' if excess.usual_hour_pico_usd is None else 'hour'}"
+        if excess.ratio >= TIMES_MAX and excess.usual_hour_pico_usd is None:
+            pace = f"usually {usd_text(excess.usual_pico_usd)}"
+        if excess.said_usual_pico_usd <= 0:
+            pace = "usually nothing"
         return f"{cost} in {excess.measured.total_seconds():.0f} s, {pace}"
     if excess.usual_pico_usd <= 0:
         period = {"day_over_week": "today", "slow_burn": "in three days"}.get(excess.rule, "this hour")
@@ -204,7 +206,8 @@ def _evidence(
             name: usd_string(round(_per(of.cost_pico_usd, of.calls))) for name, of in (("now", now), ("usual", usual))
         },
         "model_mix": _model_mix(now_parts, usual_parts),
-        "contributors": _contributors(series, excess.usual_pico_usd, now_parts, usual_parts),
+        "contributors": _contributors(series, excess.said_usual_pico_usd, now_parts, usual_parts),
+        **({} if excess.usual_hour_pico_usd is None else {"usual_hour_usd": usd_string(excess.usual_hour_pico_usd)}),
     }
 
 

@@ -114,6 +114,9 @@ def fast_excess(
     """The excess, unless `earlier` minutes (of this hour on the days before, of the hours before) had such a burst."""
     if jump.measures.cost_pico_usd < rule.times_peak * highest_burst(earlier, jump.minutes):
         return None
-    observed = HourTotals(hour_of(jump.start), jump.measures)
-    measured = timedelta(seconds=jump.seconds)
-    return Excess(observed, jump.usual_pico_usd, usual.basis, "minutes_over_usual", start=jump.start, measured=measured)
+    is_over_hour = jump.measures.cost_pico_usd >= rule.times_usual * usual.cost_pico_usd
+    return Excess(
+        HourTotals(hour_of(jump.start), jump.measures), jump.usual_pico_usd, usual.basis, "minutes_over_usual",
+        windows=len(usual.basis) if is_over_hour else None, start=jump.start, measured=timedelta(seconds=jump.seconds),
+        usual_hour_pico_usd=usual.cost_pico_usd if is_over_hour else None,
+    )  # fmt: skip

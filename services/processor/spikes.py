@@ -75,12 +75,19 @@ class Excess:
     # What was measured: from here (None: the window's start), so long.
     start: datetime | None = None
     measured: timedelta = HOUR
+    # Of seconds that have cost more than a whole usual hour: that hour's cost. Held against it they say more.
+    usual_hour_pico_usd: int | None = None
 
     @property
     def ratio(self) -> float:
         """Observed over usual; infinite where the usual window costs nothing."""
         cost = self.observed.measures.cost_pico_usd
-        return cost / self.usual_pico_usd if self.usual_pico_usd > 0 else float("inf")
+        return cost / self.said_usual_pico_usd if self.said_usual_pico_usd > 0 else float("inf")
+
+    @property
+    def said_usual_pico_usd(self) -> int:
+        """What people are told is usual."""
+        return self.usual_pico_usd if self.usual_hour_pico_usd is None else self.usual_hour_pico_usd
 
     @property
     def measured_from(self) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -26,7 +27,14 @@ from services.query.api.scope import NO_TENANT, refuse_foreign_scope, scope_of, 
 from services.query.api.shapes import json_response, listing, money_string
 from services.query.auth import Admin, Reader
 from services.query.parts import QueryParts, parts_of
-from services.query.read.budgets import Budget, BudgetState, read_budget_states, read_budgets, status_of
+from services.query.read.budgets import (
+    Budget,
+    BudgetState,
+    read_budget_states,
+    read_budgets,
+    read_states_of_all,
+    status_of,
+)
 from services.query.read.session import reading
 from services.query.read.tenants import find_tenant
 
@@ -54,7 +62,8 @@ class BudgetChange(BaseModel):
 class NewBudget(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    tenant_id: Id
+    # null: of all tenants together
+    tenant_id: Id | None
     scope: Annotated[dict[ScopeName, Id], Field(max_length=1)] = Field(default_factory=dict)
     window: Literal["daily", "weekly", "monthly"]
     limit_usd: Usd
@@ -100,6 +109,9 @@ async def get_check(caller: Reader, asked: Annotated[CheckParameters, Query()], 
             await scope_of(conn, caller, tenant_id)
         parts.budgets.tenants.add(tenant_id)
     states = [state for state in snapshot.get(tenant_id, ()) if _concerns(state.budget, asked)]
+    if caller.tenant_id is None:
+        # Who sees one tenant only must not learn from it what the others spend.
+        states += snapshot.get(None, ())
     if not states:
         body: dict[str, Any] = {"status": "ok", "remaining_usd": None, "resets_at": None, "as_of": now}
         return json_response({"data": {**body, "budget_id": None}})
@@ -126,10 +138,7 @@ def _checked(state: BudgetState, extra_pico_usd: int, as_of: object) -> dict[str
 @router.post("", status_code=201, summary="Add a budget", responses=answers(Data[BudgetOut], 201))
 async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Parts) -> Response:
     async with parts.writes.connection() as conn:
-        tenant = await find_tenant(conn, body.tenant_id)
-        if tenant is None:
-            raise wrong_parameters([Complaint("tenant_id", "there is no such tenant")])
-        await refuse_foreign_scope(conn, tenant, body.scope.items())
+        await _refuse_scope(conn, body.tenant_id, body.scope)
         made = await _one(
             conn,
             "INSERT INTO budget (tenant_id, scope, budget_window, limit_pico_usd, thresholds) "
@@ -146,8 +155,11 @@ async def post_budget(caller: Admin, body: NewBudget, _asked: Nothing, parts: Pa
 async def get_budget(caller: Reader, budget_id: str, _asked: Nothing, parts: Parts) -> Response:
     async with reading(parts.reads) as conn:
         budget = await _find(conn, caller, budget_id)
-        tenant = await tenant_of(conn, caller, budget.tenant_id)
-        (state,) = await read_budget_states(conn, tenant, [budget], parts.clock())
+        if budget.tenant_id is None:
+            (state,) = await read_states_of_all(conn, [budget], parts.clock())
+        else:
+            tenant = await tenant_of(conn, caller, budget.tenant_id)
+            (state,) = await read_budget_states(conn, tenant, [budget], parts.clock())
     used = {"spent_usd": money_string(usd_decimal(state.spent_pico_usd)), "status": state.status}
     return json_response({"data": {**_body(budget), **used, "resets_at": state.resets_at}})
 
@@ -159,7 +171,7 @@ async def patch_budget(caller: Admin, budget_id: str, body: BudgetChange, _asked
         limit = before.limit_pico_usd if body.limit_usd is None else int(body.limit_usd * PICO_PER_USD)
         scope = before.scope if body.scope is None else body.scope
         if scope != before.scope:
-            await refuse_foreign_scope(conn, await tenant_of(conn, caller, before.tenant_id), scope.items())
+            await _refuse_scope(conn, before.tenant_id, scope)
         changed = await _one(
             conn,
             "UPDATE budget SET scope = %s, budget_window = %s, limit_pico_usd = %s, thresholds = %s "
@@ -186,13 +198,25 @@ async def delete_budget(caller: Admin, budget_id: str, _asked: Nothing, parts: P
     return Response(status_code=204)
 
 
+async def _refuse_scope(conn: AsyncConnection[Any], tenant_id: str | None, scope: Mapping[Any, str]) -> None:
+    """Problem 400 for a tenant that isn't there and for a scope that isn't its own."""
+    if tenant_id is None:
+        if scope:
+            raise wrong_parameters([Complaint("scope", "a budget of all tenants is of everything they spend")])
+        return
+    tenant = await find_tenant(conn, tenant_id)
+    if tenant is None:
+        raise wrong_parameters([Complaint("tenant_id", "there is no such tenant")])
+    await refuse_foreign_scope(conn, tenant, scope.items())
+
+
 async def _find(conn: AsyncConnection[Any], caller: Principal, budget_id: str) -> Budget:
     try:
         wanted = UUID(budget_id)
     except ValueError:
         raise not_found(_NO_BUDGET) from None
     found = await _one(conn, f"SELECT {_COLUMNS} FROM budget WHERE budget_id = %s", (wanted,))
-    if found is None or not caller.may_read(found.tenant_id):
+    if found is None or not (caller.tenant_id is None if found.tenant_id is None else caller.may_read(found.tenant_id)):
         raise not_found(_NO_BUDGET)
     return found
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pricing.money import usd_string
 from services.query.api.budgets import BudgetChange, NewBudget
+from services.query.pages.budgets import ALL_TENANTS
 from services.query.pages.forms import Fields, FormFault, faults_of, scope_fields, scope_of_fields
 from services.query.read.budgets import Budget
 
@@ -24,7 +25,9 @@ def name_of(body_name: str) -> str:
 def new_budget(fields: Fields) -> NewBudget:
     """FormFault with the reason for each wrong field."""
     try:
-        return NewBudget.model_validate({"tenant_id": fields.get("tenant_id", ""), **_shared(fields)})
+        tenant_id = fields.get("tenant_id", "")
+        whose = None if tenant_id == ALL_TENANTS else tenant_id
+        return NewBudget.model_validate({"tenant_id": whose, **_shared(fields)})
     except ValidationError as error:
         raise FormFault(faults_of(error, name_of)) from None
 
@@ -49,7 +52,7 @@ def _shared(fields: Fields) -> dict[str, object]:
 def budget_fields(budget: Budget) -> dict[str, str]:
     """What stands in the form of a budget there is."""
     return {
-        "tenant_id": budget.tenant_id,
+        "tenant_id": budget.tenant_id or ALL_TENANTS,
         **scope_fields(budget.scope),
         "window": budget.budget_window,
         "limit_usd": usd_string(budget.limit_pico_usd),

@@ -18,7 +18,7 @@ from services.query.api.problems import Problem
 from services.query.auth import Admin, Reader
 from services.query.pages.answers import PageRoute, page
 from services.query.pages.budget_form import EMPTY, WINDOWS, budget_change, budget_fields, name_of, new_budget
-from services.query.pages.budgets import budget_rows, budget_sentence
+from services.query.pages.budgets import ALL_TENANTS, budget_rows, budget_sentence
 from services.query.pages.forms import SCOPE_KINDS, Fields, Form, FormFault, renamed
 from services.query.pages.links import segment
 from services.query.pages.posting import done, done_words, fields_of
@@ -26,12 +26,13 @@ from services.query.pages.reading import read_tenants
 from services.query.pages.scope import UnknownTenant, scope_for
 from services.query.pages.surroundings import surroundings
 from services.query.parts import parts_of
-from services.query.read.budgets import Budget, BudgetState, read_budget_states, read_budgets
+from services.query.read.budgets import Budget, BudgetState, read_budget_states, read_budgets, read_states_of_all
 from services.query.read.session import reading
 from services.query.read.tenants import find_tenant
 
 BUDGETS_SHOWN: Final = 200
 _HERE: Final = "/budgets"
+_UTC: Final = ZoneInfo("UTC")
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -96,6 +97,7 @@ async def _list(request: Request, principal: Principal, form: Form | None) -> Re
     context: dict[str, object] = {
         "rows": rows, "sentence": budget_sentence(rows), "form": form, "is_cut": len(found) > BUDGETS_SHOWN,
         "tenants": scope.names, "windows": WINDOWS, "kinds": SCOPE_KINDS, "done": done_words(request),
+        "all_tenants": ALL_TENANTS,
     }  # fmt: skip
     return page(request, "budgets.html", {**around, **context}, HTTPStatus.BAD_REQUEST if wrong else HTTPStatus.OK)
 
@@ -111,12 +113,18 @@ def _asked_form(request: Request, found: list[Budget], tenant_id: str | None) ->
     return _form(budget_fields(budget), wanted)
 
 
+def _tenant_of(budget: Budget) -> str:
+    return budget.tenant_id or ""
+
+
 async def _states(
     conn: AsyncConnection[Any], found: list[Budget], request: Request
 ) -> list[tuple[BudgetState, ZoneInfo]]:
     now, states = parts_of(request).clock(), list[tuple[BudgetState, ZoneInfo]]()
-    for tenant_id, mine in groupby(sorted(found, key=lambda one: one.tenant_id), key=lambda one: one.tenant_id):
-        tenant = await find_tenant(conn, tenant_id)
+    of_all = [one for one in found if one.tenant_id is None]
+    states += [(state, _UTC) for state in await read_states_of_all(conn, of_all, now)]
+    for tenant_id, mine in groupby(sorted(found, key=_tenant_of), key=_tenant_of):
+        tenant = await find_tenant(conn, tenant_id) if tenant_id else None
         if tenant is not None:
             states += [(state, tenant.zone) for state in await read_budget_states(conn, tenant, list(mine), now)]
     return states

@@ -17,6 +17,7 @@ from services.query.read.budgets import BudgetState
 _TONES: Final = {"ok": ("ok", "c-good"), "warning": ("warn", "c-full"), "exceeded": ("over", "c-bad")}
 _EVERY: Final = {"daily": "a day", "weekly": "a week", "monthly": "a month"}
 _NAMED: Final = 3
+ALL_TENANTS: Final = "all tenants"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class BudgetRow:
     """`used` may be above 1, `meter` never is."""
 
     budget_id: str
-    tenant_id: str
+    whose: str
     what: str
     every: str
     limit: int
@@ -41,7 +42,7 @@ class BudgetRow:
 
 def budget_rows(states: Sequence[tuple[BudgetState, ZoneInfo]]) -> tuple[BudgetRow, ...]:
     """The one nearest to exhaustion first. Each state comes with its tenant's zone."""
-    ordered = sorted(states, key=lambda pair: (-pair[0].used_share, pair[0].budget.tenant_id))
+    ordered = sorted(states, key=lambda pair: (-pair[0].used_share, pair[0].budget.tenant_id or ""))
     return tuple(_row(state, zone) for state, zone in ordered)
 
 
@@ -52,7 +53,7 @@ def _row(state: BudgetState, zone: ZoneInfo) -> BudgetRow:
     resets = state.resets_at.astimezone(zone)
     return BudgetRow(
         budget_id=str(budget.budget_id),
-        tenant_id=budget.tenant_id,
+        whose=budget.tenant_id or ALL_TENANTS,
         what=_what(budget.scope),
         every=_EVERY[budget.budget_window],
         limit=budget.limit_pico_usd,
@@ -84,7 +85,7 @@ def budget_sentence(rows: Sequence[BudgetRow]) -> Sentence:
     if not over and not near:
         return (Words(f"{number}, all of which hold." if len(rows) > 1 else "The one budget holds."),)
     told = over or near
-    names = [f"{row.tenant_id}’s {row.what}" if row.what != "everything" else row.tenant_id for row in told[:_NAMED]]
+    names = [f"{row.whose}’s {row.what}" if row.what != "everything" else row.whose for row in told[:_NAMED]]
     more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
     verb = ("is over its budget" if len(told) == 1 else "are over their budgets") if over else "near the limit"
     start = (Words(f"{number}: "), Words(listing(names) + more, "alarm"))

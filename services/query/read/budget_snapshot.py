@@ -30,14 +30,16 @@ class BudgetSnapshot:
     clock: Callable[[], float] = time.monotonic
     # Tenants that are known to be there though they have no budget; a tenant never goes.
     tenants: set[str] = field(default_factory=set)
-    _states: Mapping[str, list[BudgetState]] = field(default_factory=dict)
+    _states: Mapping[str | None, list[BudgetState]] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _refreshing: asyncio.Task[None] | None = None
     # Counts what made it out of date: a refresh that began before a change doesn't have it.
     _changes: int = 0
 
-    async def states(self, pool: AsyncConnectionPool[Any], now: datetime) -> Mapping[str, list[BudgetState]]:
-        """By tenant. Raises what the pool and the database raise, when there is nothing fresh enough to answer from."""
+    async def states(self, pool: AsyncConnectionPool[Any], now: datetime) -> Mapping[str | None, list[BudgetState]]:
+        """By tenant, None for those of all together. Raises what the pool and the database raise, when there is nothing
+        fresh enough to answer from.
+        """
         age = self.clock() - self._read_at
         if age >= FRESH_SECONDS and self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(pool, now))
@@ -61,7 +63,7 @@ class BudgetSnapshot:
             # For all who will ask, whoever is the first.
             async with reading(pool, of_all=True) as conn:
                 found = await read_all_budget_states(conn, now)
-            states: dict[str, list[BudgetState]] = {}
+            states: dict[str | None, list[BudgetState]] = {}
             for state in found:
                 states.setdefault(state.budget.tenant_id, []).append(state)
             self._states = states

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from services.query.read.tenants import Tenant
 BudgetWindow = Literal["daily", "weekly", "monthly"]
 Status = Literal["ok", "warning", "exceeded"]
 _GRANULARITY: dict[BudgetWindow, Granularity] = {"daily": "day", "weekly": "week", "monthly": "month"}
+_UTC = ZoneInfo("UTC")
 _COLUMNS = "budget_id, tenant_id, scope, budget_window, limit_pico_usd, thresholds, created_at"
 WARNING_PERCENT, EXCEEDED_PERCENT = 80, 100
 BUDGETS_MAX = 1_000
@@ -29,10 +31,12 @@ SNAPSHOT_BUDGETS_MAX = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`scope` is {"agent_id" | "user_id" | "feature": value} or empty for the whole tenant."""
+    """`scope` is {"agent_id" | "user_id" | "feature": value} or empty for the whole tenant; `tenant_id` is None where
+    it is of all tenants together.
+    """
 
     budget_id: UUID
-    tenant_id: str
+    tenant_id: str | None
     scope: dict[str, str]
     budget_window: BudgetWindow
     limit_pico_usd: int
@@ -94,25 +98,42 @@ async def read_budgets(
 async def read_all_budget_states(conn: AsyncConnection[Any], now: datetime) -> list[BudgetState]:
     """Every budget of every tenant: one question for each zone, window and kind of scope, however many tenants."""
     budgets = await read_budgets(conn, None, SNAPSHOT_BUDGETS_MAX)
-    tenants = await _tenants_of(conn, {budget.tenant_id for budget in budgets})
+    tenants = await _tenants_of(conn, {budget.tenant_id for budget in budgets if budget.tenant_id is not None})
     kinds: dict[tuple[str, BudgetWindow, tuple[str, ...]], list[Budget]] = {}
     for budget in budgets:
+        if budget.tenant_id is None:
+            continue
         tenant = tenants[budget.tenant_id]
         kinds.setdefault((tenant.zone.key, budget.budget_window, tuple(sorted(budget.scope))), []).append(budget)
-    states: list[BudgetState] = []
+    states = await read_states_of_all(conn, [budget for budget in budgets if budget.tenant_id is None], now)
     for (zone, window, names), mine in kinds.items():
         start, end = running_window(window, ZoneInfo(zone), now)
         filters = tuple((name, tuple(dict.fromkeys(b.scope[name] for b in mine))) for name in names)
-        asked = tuple(dict.fromkeys(tenants[b.tenant_id].tenant_no for b in mine))
+        asked = tuple(dict.fromkeys(tenants[b.tenant_id].tenant_no for b in mine if b.tenant_id is not None))
         query = CostQuery(
             asked, start, end, ZoneInfo(zone), group_by=("tenant_id", *names), filters=filters, measures=("cost_usd",),
             limit=SNAPSHOT_BUDGETS_MAX,
         )  # fmt: skip
         answer = await read_costs(conn, query)
-        spent = {tuple(row.dimensions.values()): row.figures["cost_usd"] or 0 for row in answer.rows}
+        spent = {tuple(map(str, row.dimensions.values())): row.figures["cost_usd"] or 0 for row in answer.rows}
         for budget in mine:
-            usd = spent.get((budget.tenant_id, *(budget.scope[name] for name in names)), 0)
+            usd = spent.get((str(budget.tenant_id), *(budget.scope[name] for name in names)), 0)
             states.append(BudgetState(budget, int(usd * PICO_PER_USD), start, end, answer.data_through))
+    return states
+
+
+async def read_states_of_all(conn: AsyncConnection[Any], budgets: Sequence[Budget], now: datetime) -> list[BudgetState]:
+    """What these budgets of all tenants together have used; their days are UTC's. One question for each window."""
+    states: list[BudgetState] = []
+    for budget_window in dict.fromkeys(budget.budget_window for budget in budgets):
+        start, end = running_window(budget_window, _UTC, now)
+        answer = await read_costs(conn, CostQuery(None, start, end, _UTC, measures=("cost_usd",)))
+        spent = int(sum(row.figures["cost_usd"] or 0 for row in answer.rows) * PICO_PER_USD)
+        states += [
+            BudgetState(budget, spent, start, end, answer.data_through)
+            for budget in budgets
+            if budget.budget_window == budget_window
+        ]
     return states
 
 

@@ -149,7 +149,7 @@ def test_growing_prompts_are_a_spike_a_slack_message_and_an_alert_within_a_minut
     try:
         page.goto(system.slack.url)
         message = page.locator("article", has_text="summarise at globex").first
-        title = r"summarise at globex: \$[\d.]+ since \d\d:00 UTC, [\d.]+\s× its usual hour"
+        title = r"summarise at globex: \$[\d.]+ (in \d+ s|since \d\d:00 UTC), [\d.]+\s× its usual hour"
         expect(message.locator("h2")).to_have_text(re.compile(title))
         expect(message).to_contain_text(re.compile(r"Prompts grew from [\d,]+ to (19|2\d),\d{3} tokens"))
         link = message.get_by_role("link", name="Open in Spendstream")

@@ -31,7 +31,9 @@ def connection(database: str) -> Iterator[Connection]:
         yield opened
 
 
-def add_budget(connection: Connection, tenant_id: str, window: str = "monthly", usd: int = 100, **scope: str) -> None:
+def add_budget(
+    connection: Connection, tenant_id: str | None, window: str = "monthly", usd: int = 100, **scope: str
+) -> None:
     connection.execute(
         "INSERT INTO budget (tenant_id, scope, budget_window, limit_pico_usd) VALUES (%s, %s, %s, %s)",
         [tenant_id, Jsonb(scope), window, usd * 10**12],
@@ -67,6 +69,19 @@ def test_eighty_and_a_hundred_per_cent_of_a_budget_are_two_alerts_each_told_once
         (series, "helper at acme-corp: 102.9 % of $100.00 used this month"),
     ]
     assert len(messages(connection)) == 2
+
+
+def test_a_budget_of_all_tenants_adds_them_up(connection: Connection) -> None:
+    add_rule(connection, alert_type="budget", threshold_percent=None)
+    add_budget(connection, None)
+    for tenant_id in ("acme-corp", "bigco-inc"):
+        spend(connection, make_tenant(connection, tenant_id), NOW, calls=20_000)
+    # 2 x 20,000 x $0.00245 = $98.
+    assert evaluate_limits(connection, NOW, TELLING) == 1
+    assert evaluate_limits(connection, NOW + timedelta(minutes=1), TELLING) == 0
+    assert told(connection) == [("all monthly budget", "All tenants: 98 % of $100.00 used this month")]
+    ((cause,),) = connection.execute("SELECT summary FROM alert").fetchall()
+    assert cause.startswith("All tenants have used 98 % of their monthly budget: $2.00 of the budget are left")
 
 
 def test_two_workers_tell_a_budget_once(connection: Connection, database: str) -> None:

@@ -115,6 +115,31 @@ async def test_its_own_agent_and_one_that_has_not_called_yet_are_taken(service: 
         assert (await service.ask("DELETE", url)).status_code == 204
 
 
+async def test_a_budget_of_all_tenants_counts_for_who_sees_all_and_tells_one_tenant_nothing(service: Service) -> None:
+    """The two tenants' two calls of $0.000001 make $0.000002."""
+    of_all = {**BUDGET, "tenant_id": None, "limit_usd": "0.000002"}
+    assert set(wrong(await service.ask("POST", BUDGETS, json={**of_all, "scope": {"feature": "chat"}}))) == {"scope"}
+    made = await service.ask("POST", BUDGETS, json=of_all)
+    assert made.status_code == 201, made.text
+    shown = made.json()["data"]
+    url, viewer = f"{BUDGETS}/{shown['id']}", (await service.new_key("viewer", "watched"))["key"]
+    assert shown["tenant_id"] is None
+    one = (await service.get(url)).json()["data"]
+    assert (one["spent_usd"], one["status"]) == ("0.000002", "exceeded")
+    check = (await service.get(f"{BUDGETS}/check", tenant_id="watched")).json()["data"]
+    assert (check["status"], check["budget_id"]) == ("exceeded", shown["id"])
+    own = (await service.get(f"{BUDGETS}/check", viewer, tenant_id="watched")).json()["data"]
+    assert (own["status"], own["budget_id"]) == ("ok", None)
+    assert (await service.get(url, viewer)).status_code == 404
+    assert (await service.get(BUDGETS, viewer)).json()["data"] == []
+    page = await service.get("/budgets")
+    assert page.status_code == 200 and "all tenants" in page.text
+    changed = await service.ask("PATCH", url, json={"limit_usd": "1"})
+    assert changed.json()["data"]["limit_usd"] == "1"
+    assert (await service.get(f"{BUDGETS}/check", tenant_id="watched")).json()["data"]["status"] == "ok"
+    assert (await service.ask("DELETE", url)).status_code == 204
+
+
 async def test_a_name_that_leads_to_a_private_address_is_refused_and_one_that_leads_nowhere_now_is_taken(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,10 +33,10 @@ def test_yesterdays_anomaly_that_comes_late_is_not_said_to_be_todays() -> None:
     assert said.figures[0].label == "6 Oct"
 
 
-def of_seconds(cost_usd: int, usual_pico_usd: int) -> str:
+def of_seconds(cost_usd: int, usual_pico_usd: int, **evidence: str) -> str:
     spike = replace(
         SPIKE, rule="minutes_over_usual", observed_pico_usd=cost_usd * USD, current_pico_usd=cost_usd * USD,
-        usual_pico_usd=usual_pico_usd, evidence={"measured_seconds": 24.0},
+        usual_pico_usd=usual_pico_usd, evidence={"measured_seconds": 24.0, **evidence},
     )  # fmt: skip
     (firing,) = spike_firings([SPIKE_RULE], [spike])
     return notice(firing, [], "https://spend.example", NOW).title
@@ -46,3 +46,8 @@ def test_seconds_are_held_against_the_usual_pace_and_against_dollars_where_that_
     assert of_seconds(9, 2 * USD) == "chat at acme-corp: $9.00 in 24 s, 4.5 × its usual pace"
     assert of_seconds(9, USD // 1_000) == "chat at acme-corp: $9.00 in 24 s, usually $0.001"
     assert of_seconds(9, 0) == "chat at acme-corp: $9.00 in 24 s, usually nothing"
+
+
+def test_seconds_that_cost_more_than_a_usual_hour_are_held_against_it() -> None:
+    said = of_seconds(9, USD // 1_000, usual_hour_usd="1.50")
+    assert said == "chat at acme-corp: $9.00 in 24 s, 6.0 × its usual hour"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from services.processor.spike_baselines import Usual
 from services.processor.spike_causes import Explanation, Part, explain
+from services.processor.spike_fast import Jump, fast_excess
 from services.processor.spikes import Excess, HourTotals, Measures, SeriesHour
 
 NOON = datetime(2026, 10, 7, 12, tzinfo=UTC)
@@ -13,6 +15,7 @@ CHAT = SeriesHour(1, "feature", "chat", NOON)
 # Pico-USD a token: $2.50 and $10.00 per million.
 PROMPT, COMPLETION = 2_500_000, 10_000_000
 HOURS = 24
+BASIS = tuple(NOON - timedelta(hours=age) for age in range(1, HOURS + 1))
 
 
 def part(
@@ -126,3 +129,16 @@ def test_the_evidence_holds_the_figures_now_and_usually() -> None:
     assert evidence["retry_share"] == {"now": 0.0, "usual": 0.0}
     assert evidence["model_mix"] == {"gpt-4o": {"now": 1.0, "usual": 1.0}}
     assert evidence["usual_windows"] == HOURS
+
+
+def test_seconds_that_cost_more_than_a_usual_hour_are_held_against_it() -> None:
+    """20 calls an hour at 900 tokens; 20 calls in 24 seconds at 9,000."""
+    usual = Usual(cost_pico_usd=20 * 900 * PROMPT, calls=20.0, spread=0.4, kind="day", basis=BASIS)
+    jump = Jump(NOON, 24.0, part(20, 9_000, 0).measures, round(usual.cost_pico_usd * 24 / 3_600))
+    excess = fast_excess(jump, [], usual)
+    assert excess is not None and excess.usual_pico_usd == jump.usual_pico_usd
+    result = explain(CHAT, "acme-corp", excess, [part(20, 9_000, 0)], [part(20, 900, 0)] * HOURS)
+    assert result.cause == (
+        "chat at acme-corp costs $0.45 in 24 s, 10 × its usual hour: prompts grew from 900 to 9,000 tokens."
+    )
+    assert result.evidence["calls"] == {"now": 20, "usual": 20.0} and result.evidence["usual_hour_usd"] == "0.045"
