@@ -46,7 +46,8 @@ class MailServer:
 
     def lets_in(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any) -> AuthResult:  # noqa: ANN401
         assert isinstance(given, LoginPassword)
-        return AuthResult(success=(given.login.decode(), given.password.decode()) == self.login)
+        is_right = (given.login.decode(), given.password.decode()) == self.login
+        return AuthResult(success=is_right, handled=is_right)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from tests.integration.alerting.mail_server import mail_server
 from tests.integration.alerting.watched import add_rule, add_spike, channels, connect, empty, send_one, states
 from tests.integration.spikes.spending import Connection
 
+# The tests' server says so each time it wants a login without TLS.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 NOW = datetime(2026, 10, 7, 12, 20, tzinfo=UTC)
 
 
