@@ -273,7 +273,7 @@ class NewKeyOut(Described):
 
 class BudgetOut(Described):
     id: str
-    tenant_id: str
+    tenant_id: str | None
     scope: dict[str, str]
     window: Literal["daily", "weekly", "monthly"]
     limit_usd: Usd
