@@ -25,7 +25,7 @@ _FORMS: dict[str, JsonForm] = {
 }
 
 
-def make_app(ingest: Ingest, budget: ReceivingBudget, is_ready: Callable[[], Awaitable[bool]]) -> FastAPI:
+def make_app(ingest: Ingest, budget: ReceivingBudget, why_not_ready: Callable[[], Awaitable[str]]) -> FastAPI:
     """The application; opens nothing by itself."""
     app = FastAPI(title="Spendstream gateway", docs_url=None, redoc_url=None)
     add_handlers(app)
@@ -54,9 +54,10 @@ def make_app(ingest: Ingest, budget: ReceivingBudget, is_ready: Callable[[], Awa
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:
-        if await is_ready():
-            return Response(b'{"status":"ready"}', media_type="application/json")
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Kafka is not reachable, or has no usage topic")
+        reason = await why_not_ready()
+        if reason:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        return Response(b'{"status":"ready"}', media_type="application/json")
 
     @app.get("/metrics", include_in_schema=False)
     async def read_metrics() -> Response:

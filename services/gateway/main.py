@@ -22,6 +22,7 @@ from services.gateway.grpc_door import UsageDoor, announce_serving, make_server
 from services.gateway.http_app import make_app
 from services.gateway.ingest import Ingest, Limits
 from services.gateway.kafka import KafkaProducer, producer_config
+from services.gateway.readiness import Readiness
 from services.gateway.settings import GatewaySettings
 from services.runtime.configured import read_settings
 from services.runtime.http_server import CarefulProtocol
@@ -74,11 +75,12 @@ async def running(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     )
     ingest = Ingest(keys, coalescer, limits)
     budget = ReceivingBudget(settings.gateway_receiving_bytes_max)
+    readiness = Readiness(producer.is_ready, pool)
     try:
         await pool.open()  # connects in the background: the doors open without a database too
         async with (
             _grpc(UsageDoor(ingest, budget), settings) as grpc_port,
-            _http(make_app(ingest, budget, producer.is_ready), settings) as http_port,
+            _http(make_app(ingest, budget, readiness.why_not), settings) as http_port,
         ):
             yield Gateway(http_port, grpc_port, producer.failed)
     finally:
