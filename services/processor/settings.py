@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
 import pricing
@@ -48,6 +49,11 @@ class ProcessorSettings(KafkaSecuritySettings):
     retention_quarter_days: int | None = 400
     retention_hour_days: int | None = 1_100
     retention_run_days: int | None = 400
+
+    @model_validator(mode="after")
+    def _keeps_enough(self) -> ProcessorSettings:
+        self.retention()
+        return self
 
     def retention(self) -> Retention:
         """Raises ValueError for settings that would lose something."""
