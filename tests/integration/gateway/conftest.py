@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
 
@@ -76,8 +77,17 @@ class UsageTopic:
         self._consumer.close()
 
     def _end(self, partition: TopicPartition) -> int:
-        end: int = self._consumer.get_watermark_offsets(partition, timeout=10)[1]
-        return end
+        """Where the partition ends; one that was made just now may be without its leader for a moment."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                end: int = self._consumer.get_watermark_offsets(partition, timeout=10)[1]
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return end
 
 
 @pytest.fixture
