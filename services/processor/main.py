@@ -31,7 +31,7 @@ from services.processor.settings import ProcessorSettings
 from services.processor.store import Store
 from services.processor.stuck import Watchdog
 from services.processor.tenants import Tenants
-from services.processor.watch import Watch
+from services.processor.watch import EVERY_SECONDS, Watch
 from services.processor.worker import Worker
 from services.runtime.configured import read_settings
 from services.runtime.health import NotReady, serve_health
@@ -124,7 +124,7 @@ async def _process(
         Periodic("heal", healer.run_once, settings.refresh_seconds, crash),
         Periodic("progress", look_after.report, 0.5, crash),
         Periodic("topic", guard.look, _TOPIC_SECONDS, crash),
-        Periodic("watch", watch.run_once, 1.0, crash),
+        Periodic("watch", watch.run_once, EVERY_SECONDS, crash),
         Periodic("notice-failure", notice_failure, 0.5, crash),
     ]
 

@@ -52,12 +52,17 @@ def by_day(rows: Iterable[HourTotals], calendar: Calendar = UTC_DAYS) -> dict[da
     return dict(days)
 
 
-def day_excess(
-    day: date, today: Measures, days: Days, calendar: Calendar = UTC_DAYS, rule: DayRule = DAY_OVER_WEEK
-) -> Excess | None:
-    """The excess of `day`, which has used `today` so far; what `days` has from then on is ignored."""
-    if today.calls < rule.calls_min or today.cost_pico_usd < rule.floor_pico_usd:
-        return None
+@dataclass(frozen=True, slots=True)
+class UsualDay:
+    """What a day usually costs; known before the day begins. `basis` are the days of the week before it."""
+
+    cost_pico_usd: int
+    spread: float
+    basis: tuple[date, ...]
+
+
+def usual_day(day: date, days: Days, rule: DayRule = DAY_OVER_WEEK) -> UsualDay | None:
+    """None within the warm-up; what `days` has from `day` on is ignored."""
     past = {at: measures for at, measures in days.items() if day - HISTORY <= at < day}
     week = _week_before(past, day)
     if len(week) < rule.warm_up_days:
@@ -66,15 +71,23 @@ def day_excess(
     same = [past[at].cost_pico_usd for number in (1, 2, 3, 4) if (at := day - number * WEEK) in past]
     if len(same) >= _SAME_WEEKDAYS_MIN:
         usual = max(usual, median_low(same))
+    return UsualDay(usual, max(_spread(past, rule), rule.spread_min), tuple(week))
+
+
+def day_excess(
+    day: date, today: Measures, usual: UsualDay, calendar: Calendar = UTC_DAYS, rule: DayRule = DAY_OVER_WEEK
+) -> Excess | None:
+    """The excess of `day`, which has used `today` so far."""
     cost = today.cost_pico_usd
-    if cost < rule.times_usual * usual:
+    if today.calls < rule.calls_min or cost < max(rule.floor_pico_usd, rule.times_usual * usual.cost_pico_usd):
         return None
-    if math.log(cost / max(usual, 1)) < rule.spreads_min * max(_spread(past, rule), rule.spread_min):
+    if math.log(cost / max(usual.cost_pico_usd, 1)) < rule.spreads_min * usual.spread:
         return None
     length = calendar.length_of(day)
     return Excess(
-        HourTotals(calendar.start_of(day), today), usual, tuple(hour for at in week for hour in calendar.hours_of(at)),
-        "day_over_week", length, len(week), measured=length,
+        HourTotals(calendar.start_of(day), today), usual.cost_pico_usd,
+        tuple(hour for at in usual.basis for hour in calendar.hours_of(at)), "day_over_week", length,
+        len(usual.basis), measured=length,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 Remembering only saves reading. A tenant's memory of an hour is dropped when this worker touches an earlier hour of it,
 and after a while anyway, because another worker may have; none is kept while a series is young or hours wait for
-refresh. About 5 KB a series.
+refresh. A few KB a series.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class UsualHours:
         if kept is not None:
             return kept[1]
         first = day - HISTORY
-        start = hour_of(calendar.start_of(first))
+        start, end = hour_of(calendar.start_of(first)), max(hour, calendar.start_of(day))
         read = {
             series: past_of(hour, day, rows, calendar)
-            for series, rows in histories(connection, tenant_no, start, hour, calendar.split_hours(first, day + DAY))
+            for series, rows in histories(connection, tenant_no, start, end, calendar.split_hours(first, day + DAY))
         }
-        if not dirty_hours(connection, start, hour):
+        if not dirty_hours(connection, start, end):
             old_enough = any(past.usual is not None for past in read.values())
             self._kept[tenant_no, hour, day] = (now + (_KEPT if old_enough else _KEPT_YOUNG), read)
         return read

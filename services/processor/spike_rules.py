@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pricing.money import PICO_PER_USD
 from services.processor.spike_baselines import Usual, local_usual_hour
 from services.processor.spike_calendar import UTC_DAYS, Calendar
-from services.processor.spike_daily import Days, by_day, day_excess
+from services.processor.spike_daily import UsualDay, by_day, day_excess, usual_day
 from services.processor.spike_fast import fast_excess, find_jump
 from services.processor.spike_hourly import hour_excess
 from services.processor.spike_slow_burn import slow_burn
@@ -21,22 +21,24 @@ _FLOOR_PICO_USD, _CALLS_MIN = PICO_PER_USD // 12, 3
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """`usual` is None within the warm-up; `days` are the whole days before today; `today` is today before the hour."""
+    """`usual` and `usual_day` are None within the warm-up; `today` is today before the hour; `slow` is what the days
+    before today say.
+    """
 
     usual: Usual | None
-    days: Days
+    usual_day: UsualDay | None
     today: Measures
-
-    def with_more(self, day: date, measures: Measures) -> Past:
-        """The same with what else was used on an earlier day."""
-        return Past(self.usual, {**self.days, day: self.days.get(day, Measures()) + measures}, self.today)
+    slow: Excess | None
 
 
 def past_of(hour: datetime, day: date, rows: list[HourTotals], calendar: Calendar = UTC_DAYS) -> Past:
-    """The past of a series before `hour` of its tenant's `day`. `rows` are hours, split ones in quarters. Pure."""
+    """The past of a series before `hour` of its tenant's `day`. `rows` are hours, split ones in quarters; where the day
+    begins within the hour they go on until it begins. Pure.
+    """
     days = by_day(rows, calendar)
     today = days.pop(day, Measures())
-    return Past(local_usual_hour(hour, _whole_hours(rows), calendar), days, today)
+    usual = local_usual_hour(hour, _whole_hours(rows), calendar)
+    return Past(usual, usual_day(day, days), today, slow_burn(day, days, calendar))
 
 
 def _whole_hours(rows: list[HourTotals]) -> list[HourTotals]:
@@ -92,11 +94,12 @@ def _fast(seen: Seen, earlier: Earlier) -> Excess | None:
 
 
 def _daily(seen: Seen, _earlier: Earlier) -> Excess | None:
-    return day_excess(seen.day, seen.past.today + seen.of_day, seen.past.days, seen.calendar)
+    usual = seen.past.usual_day
+    return day_excess(seen.day, seen.past.today + seen.of_day, usual, seen.calendar) if usual is not None else None
 
 
 def _slow(seen: Seen, _earlier: Earlier) -> Excess | None:
-    return slow_burn(seen.day, seen.past.days, seen.calendar)
+    return seen.past.slow
 
 
 RULES: tuple[Callable[[Seen, Earlier], Excess | None], ...] = (_hourly, _fast, _daily, _slow)

@@ -17,7 +17,7 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from services.processor.spike_calendar import DAY, Calendar, calendar_of
+from services.processor.spike_calendar import Calendar, calendar_of
 from services.processor.spike_causes import explain
 from services.processor.spike_fast import LOOK_BACK, MINUTE, earlier_spans, minute_of
 from services.processor.spike_past import UsualHours
@@ -111,12 +111,10 @@ def _find(
     # Features before their tenant: the narrower one is the better news.
     for one in sorted(worth, key=_order):
         calendar = calendars[one.tenant_no]
-        day, of_day, of_day_before = days.of(one, worth[one].measures, calendar)
+        day, of_day = days.of(one, worth[one].measures, calendar)
         past = memory.of(connection, one.tenant_no, one.hour, now, day, calendar).get(series_of(one))
         if past is None:
             continue
-        if of_day_before is not None:
-            past = past.with_more(day - DAY, of_day_before)
         is_now = one.hour == hour_of(now)
         seen = Seen(worth[one], past, minutes.get(series_of(one), ()) if is_now else (), now, day, of_day, calendar)
 
@@ -133,25 +131,22 @@ def _find(
 
 @dataclass(slots=True)
 class _Days:
-    """Which local day an hour is looked at as a part of, and how much of it lies in it and in the day before: all and
-    None but where a day begins within the hour.
+    """Which local day an hour is looked at as a part of, and how much of it lies in it; all of it but where a day
+    begins within the hour.
     """
 
     connection: Connection
     now: datetime
-    _parts: dict[tuple[int, datetime, datetime], Mapping[SeriesHour, Measures]] = field(default_factory=dict)
+    _parts: dict[tuple[int, datetime], Mapping[SeriesHour, Measures]] = field(default_factory=dict)
 
-    def of(self, one: SeriesHour, whole: Measures, calendar: Calendar) -> tuple[date, Measures, Measures | None]:
+    def of(self, one: SeriesHour, whole: Measures, calendar: Calendar) -> tuple[date, Measures]:
         day, start, end = day_looked_at(one.hour, self.now, calendar)
         if end - start == HOUR:
-            return day, whole, None
-        return day, self._part(one, start, end), self._part(one, one.hour, start) if one.hour < start else None
-
-    def _part(self, one: SeriesHour, start: datetime, end: datetime) -> Measures:
-        key = one.tenant_no, start, end
+            return day, whole
+        key = one.tenant_no, one.hour
         if key not in self._parts:
             self._parts[key] = open_totals(self.connection, {one.tenant_no}, start, end)
-        return self._parts[key].get(one, Measures())
+        return day, self._parts[key].get(one, Measures())
 
 
 def _tenants(connection: Connection, tenants: set[int]) -> tuple[dict[int, str], dict[int, Calendar]]:

@@ -107,7 +107,7 @@ def histories(
 ) -> Iterator[tuple[Series, list[HourTotals]]]:
     """Every series of a tenant with its hours in [start, end) that had calls, one series after the other.
 
-    The hours of `split` come in quarters. Start and end are whole hours.
+    The hours of `split` come in quarters. Start is a whole hour; end too, or lies in one of `split`.
     """
     dirty, quartered = set(dirty_hours(connection, start, end)), set(split)
     parameters = {

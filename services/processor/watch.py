@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -17,6 +18,15 @@ from services.processor.spike_store import UsualHours, detect, open_hours
 from services.processor.spikes import SeriesHour, is_open
 
 log = structlog.get_logger()
+# Of the worker's time; a jump is still seen well within a minute.
+_SHARE, REST_SECONDS_MAX = 0.1, 20.0
+# What lies between two rounds anyway.
+EVERY_SECONDS = 1.0
+
+
+def rest_after(cpu_seconds: float) -> float:
+    """How long to rest after a round that took so much, beside what lies between rounds anyway."""
+    return min(max(0.0, cpu_seconds * (1 / _SHARE - 1) - EVERY_SECONDS), REST_SECONDS_MAX)
 
 
 class Watch:
@@ -35,6 +45,7 @@ class Watch:
         # Hours that were over when they were touched: no news, but what was remembered of them is wrong now.
         self._late: set[SeriesHour] = set()
         self._assigned = False
+        self._rests_until = float("-inf")
 
     def touch(self, series: Iterable[SeriesHour], through: datetime) -> None:
         """Series of a committed flush; `through` is the broker's time of its last message, which is stream time."""
@@ -51,7 +62,13 @@ class Watch:
             self._assigned = True
 
     def run_once(self) -> None:
-        """Raises psycopg.OperationalError when the database is away; the touched series are kept for the next round."""
+        """Raises psycopg.OperationalError when the database is away; the touched series are kept for the next round.
+
+        Takes a tenth of this thread's time, however many series there are: after a round that took long it rests.
+        """
+        if time.monotonic() < self._rests_until:
+            return
+        started = time.thread_time()
         with self._lock:
             touched, late, assigned = self._touched, self._late, self._assigned
             self._touched, self._late, self._assigned = {}, set(), False
@@ -63,6 +80,7 @@ class Watch:
             for hour in sorted({one.hour for one in touched}):
                 self._detect(connection, {one: at for one, at in touched.items() if one.hour == hour})
             relay(connection, self._producer, datetime.now(UTC), self._spikes_topic)
+            self._rests_until = time.monotonic() + rest_after(time.thread_time() - started)
         except psycopg.Error:
             self._take_back(touched, late, assigned=assigned)
             self.close()

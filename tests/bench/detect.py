@@ -21,7 +21,7 @@ import numpy as np
 
 from services.processor.spike_baselines import HISTORY, usual_hour
 from services.processor.spike_calendar import DAY
-from services.processor.spike_daily import Days, by_day, day_excess
+from services.processor.spike_daily import UsualDay, by_day, day_excess, usual_day
 from services.processor.spike_fast import find_jump
 from services.processor.spike_hourly import hour_excess
 from services.processor.spike_slow_burn import slow_burn
@@ -57,7 +57,7 @@ def ours(series: SeriesOf) -> Words:
     """(hour, rule) whenever a rule speaks. The rule for minutes sees more than hours and is measured apart."""
     words: Words = []
     slow: set[datetime] = set()
-    days: Days = {}
+    usual_of_day: UsualDay | None = None
     today, so_far = (START - DAY).date(), Measures()
     for hour in range(FIRST_TESTED, HOURS):
         totals = series.totals(hour)
@@ -69,12 +69,13 @@ def ours(series: SeriesOf) -> Words:
                 words.append((hour, "hour"))
         if totals.hour.date() != today:
             today, so_far, days = totals.hour.date(), Measures(), by_day(series.history(hour))
+            usual_of_day = usual_day(today, days)
             excess = slow_burn(today, days)
             if excess is not None and excess.observed.hour not in slow:
                 slow.add(excess.observed.hour)
                 words.append((hour, "slow burn"))
         so_far += totals.measures
-        if day_excess(today, so_far, days):
+        if usual_of_day is not None and day_excess(today, so_far, usual_of_day):
             words.append((hour, "day"))
     return words
 

@@ -6,6 +6,7 @@ Run in a process of its own, whose memory and CPU are then those of watching alo
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import psycopg
 from services.processor.spike_past import UsualHours
 from services.processor.spike_store import detect, touched_series
 from services.processor.spikes import HOUR
+from services.processor.watch import EVERY_SECONDS, rest_after
 from tests.backends import fresh_database, running_backends
 
 TENANTS, FEATURES, MODELS = 10, 450, 99
@@ -27,7 +29,7 @@ NOON = datetime(2026, 10, 7, 12, tzinfo=UTC)
 NOW = NOON + timedelta(minutes=20, seconds=30)
 WEEKS_HOURS = 28 * 24
 # What a worker reads again of each tenant: each quarter of an hour, and at the full hour.
-_READS_AN_HOUR, _ROUNDS = 5, 20
+_READS_AN_HOUR, _ROUNDS = 5, 5
 Connection = psycopg.Connection[Any]
 
 
@@ -43,7 +45,8 @@ class Cost:
     @property
     def share(self) -> float:
         """Of one core, in the worker's process."""
-        rounds_an_hour = (3_600 - _READS_AN_HOUR * self.read[1]) / (1.0 + self.round[1])
+        between = EVERY_SECONDS + rest_after(self.round[0]) + self.round[1]
+        rounds_an_hour = (3_600 - _READS_AN_HOUR * self.read[1]) / between
         return (_READS_AN_HOUR * self.read[0] + rounds_an_hour * self.round[0]) / 3_600
 
 
@@ -60,6 +63,7 @@ def measure() -> Cost:
         memory, before = UsualHours(), _resident()
         read = _timed(lambda: detect(connection, touched, NOW, usual_hours=memory))
         megabytes = (_resident() - before) / 1e6
+        print(f"read: {read[0]:.1f} s of CPU, {read[1]:.0f} s; {megabytes:.0f} MB", file=sys.stderr)
         rounds = [_timed(lambda: detect(connection, touched, NOW, usual_hours=memory)) for _ in range(_ROUNDS)]
         known = sum(len(past) for _, past in memory._kept.values())
         assert known == SERIES, known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 from hypothesis import given
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from services.processor.spike_baselines import usual_hour
 from services.processor.spike_calendar import DAY, WEEK
-from services.processor.spike_daily import DAY_OVER_WEEK, by_day, day_excess
+from services.processor.spike_daily import DAY_OVER_WEEK, Days, by_day, day_excess, usual_day
 from services.processor.spike_fast import MINUTE, fast_excess, find_jump, highest_burst
 from services.processor.spike_slow_burn import slow_burn
-from services.processor.spikes import HourTotals, Measures
+from services.processor.spikes import Excess, HourTotals, Measures
 
 MONDAY = datetime(2026, 10, 5, tzinfo=UTC)
 NOON = MONDAY + timedelta(hours=12)
@@ -24,6 +24,11 @@ FACTORS = st.floats(1.0, 20.0)
 
 def of(cost_pico_usd: int, calls: int = 1_000) -> Measures:
     return Measures(cost_pico_usd, calls, calls, calls, calls)
+
+
+def excess_of(day: date, today: Measures, days: Days) -> Excess | None:
+    usual = usual_day(day, days)
+    return day_excess(day, today, usual) if usual is not None else None
 
 
 def totals(at: datetime, cost_pico_usd: int, calls: int = 1_000) -> HourTotals:
@@ -74,10 +79,10 @@ def test_a_day_that_is_out_of_the_ordinary_still_is_when_it_costs_more(
 ) -> None:
     days = by_day(month(seed, level, MONDAY))
     usual = sum(measures.cost_pico_usd for measures in days.values()) // len(days)
-    excess = day_excess(MONDAY.date(), of(round(usual * factor)), days)
+    excess = excess_of(MONDAY.date(), of(round(usual * factor)), days)
     if excess is not None:
         assert excess.observed.measures.cost_pico_usd >= DAY_OVER_WEEK.times_usual * excess.usual_pico_usd
-        assert day_excess(MONDAY.date(), of(round(usual * factor * more)), days) is not None
+        assert excess_of(MONDAY.date(), of(round(usual * factor * more)), days) is not None
 
 
 @given(st.integers(0, 99), st.integers(10**12, 10**15))
@@ -85,7 +90,7 @@ def test_a_months_own_days_are_ordinary(seed: int, level: int) -> None:
     hours = month(seed, level, MONDAY)
     days = by_day(hours)
     for day in sorted(days)[-7:]:
-        assert day_excess(day, days[day], days) is None
+        assert excess_of(day, days[day], days) is None
     assert slow_burn(MONDAY.date(), days) is None
 
 
@@ -95,7 +100,7 @@ def test_what_grows_by_five_per_cent_a_day_is_a_slow_burn_and_no_spike(seed: int
     excess = slow_burn(MONDAY.date(), days)
     assert excess is not None and excess.ratio > 1.6
     assert (excess.window, excess.measured) == (WEEK, 3 * DAY)
-    assert day_excess(MONDAY.date(), of(days[(MONDAY - DAY).date()].cost_pico_usd), days) is None
+    assert excess_of(MONDAY.date(), of(days[(MONDAY - DAY).date()].cost_pico_usd), days) is None
 
 
 @given(st.integers(0, 99), st.integers(10**13, 10**15), st.integers(4, 12), st.integers(20, 59))

@@ -10,7 +10,7 @@ import pytest
 from pricing.money import PICO_PER_USD
 from services.processor.spike_baselines import local_usual_hour, usual_hour
 from services.processor.spike_calendar import Calendar, calendar_of
-from services.processor.spike_daily import by_day, day_excess
+from services.processor.spike_daily import by_day, day_excess, usual_day
 from services.processor.spike_fast import earlier_spans
 from services.processor.spike_hourly import hour_excess
 from services.processor.spike_rules import day_looked_at, past_of
@@ -64,7 +64,9 @@ def test_today_is_held_against_local_days_the_one_with_25_hours_too() -> None:
     days = by_day([used(hour, 1) for hour in hours_between(start, monday)], BERLIN)
     assert [measures.cost_pico_usd // PICO_PER_USD for measures in days.values()] == [24] * 7 + [25]
     today = used(monday, 73).measures
-    excess = day_excess(date(2026, 10, 26), today, days, BERLIN)
+    usual = usual_day(date(2026, 10, 26), days)
+    assert usual is not None
+    excess = day_excess(date(2026, 10, 26), today, usual, BERLIN)
     assert excess is not None
     # The 7 days before: 19 to 25 October, 6 of 24 hours and one of 25.
     assert excess.usual_pico_usd == (6 * 24 + 25) * PICO_PER_USD // 7
@@ -132,7 +134,7 @@ def test_an_hour_that_two_days_share_is_divided_between_them() -> None:
     assert day_looked_at(hour - HOUR, midnight, KOLKATA) == (before, hour - HOUR, hour)
     rows = [used(hour + number * QUARTER, 10**number) for number in range(4)]
     past = past_of(hour + HOUR, after, rows, KOLKATA)
-    assert past.days == {before: used(hour, 11, 200).measures}
+    assert by_day(rows, KOLKATA)[before] == used(hour, 11, 200).measures
     assert past.today == used(hour, 1_100, 200).measures
 
 
