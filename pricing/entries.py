@@ -174,6 +174,8 @@ class ProviderPrices:
     def model_name(self, model: str) -> str | None:
         """The model's own name by its exact name, an exact rule, or the first prefix rule that fits; else the same
         without a spelling before it."""
+        if model in self.models:
+            return model
         name = self._model_name(model)
         if name is None:
             spelled = next((spelling for spelling in self.spellings if model.startswith(spelling)), None)

@@ -96,16 +96,17 @@ def check_counts(usage: Mapping[str, int], units: Mapping[str, int]) -> None:
     for name, count in usage.items():
         if name not in USAGE_CLASS_INDEX:
             raise UsageCountError(f"no usage class {name!r}")
-        _check_count(name, count)
+        if not 0 <= count <= COUNT_MAX:
+            _refuse_count(name, count)
     for name, count in units.items():
-        _check_count(name, count)
+        if not 0 <= count <= COUNT_MAX:
+            _refuse_count(name, count)
 
 
-def _check_count(name: str, count: int) -> None:
+def _refuse_count(name: str, count: int) -> None:
     if count < 0:
         raise UsageCountError(f"{name} is negative: {count}")
-    if count > COUNT_MAX:
-        raise PriceOverflowError(f"{name} {count} is more than {COUNT_MAX} in one event")
+    raise PriceOverflowError(f"{name} {count} is more than {COUNT_MAX} in one event")
 
 
 def bill_plan(plan: Plan, usage: Mapping[str, int], units: Mapping[str, int]) -> Bill:

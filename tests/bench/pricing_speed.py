@@ -74,7 +74,10 @@ def _columns(book: PriceBook, keys: Sequence[PriceKey], units: int) -> float:
 
 def _singles(book: PriceBook, tenant: str) -> float:
     usage, now_us = {"input_uncached": 900, "cache_read": 100, "output_text": 200}, time.time_ns() // 1_000
-    started = time.perf_counter()
-    for _ in range(_ONE_BY_ONE):
-        price_event(book, usage, provider="openai", model="gpt-4o", occurred_at_us=now_us, tenant=tenant)
-    return _ONE_BY_ONE / (time.perf_counter() - started)
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        for _ in range(_ONE_BY_ONE):
+            price_event(book, usage, provider="openai", model="gpt-4o", occurred_at_us=now_us, tenant=tenant)
+        best = min(best, time.perf_counter() - started)
+    return _ONE_BY_ONE / best
