@@ -56,13 +56,14 @@ class System:
     slack: Slack
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
+        """`up`; with `--json` what it says on standard output is in `said`, not in the log."""
         with self.log.open("ab") as log, self.said.open("wb") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli.main", "up", "--json"],
+                [sys.executable, "-m", "services.cli.main", "up", *options],
                 cwd=ROOT,
                 env=self.environment,
-                stdout=said,
+                stdout=said if "--json" in options else log,
                 stderr=log,
             )
         deadline = time.monotonic() + _READY_SECONDS
@@ -73,7 +74,7 @@ class System:
 
     @property
     def said(self) -> Path:
-        """What it said on standard output: one JSON document, once it is ready."""
+        """One JSON document, once it is ready."""
         return self.log.with_suffix(".json")
 
     def stop(self) -> int:

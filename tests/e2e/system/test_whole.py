@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
+import pytest
 from confluent_kafka.admin import AdminClient
 from playwright.sync_api import Browser, expect
 
@@ -28,6 +29,7 @@ from services.cli.running import FILE_NAME
 from services.contracts.topics import USAGE_EVENTS
 from services.runtime.topics import ensure_topics
 from tests.e2e.system.conftest import ROOT, System
+from tests.e2e.system.documents import BLOCKS, DOCUMENTS, Block, check, run
 from tests.e2e.system.scraping import prometheus, wait_scraped
 from tests.integration.processor.running import free_port, wait_settled, wait_until
 from tests.processes import has_ended
@@ -114,6 +116,30 @@ def _one_tenant(system: System) -> str:
             rows = f"SELECT * FROM public.{name} WHERE tenant_no = {int(row[0])}"
             connection.execute(f"CREATE OR REPLACE VIEW only_azure.{name} AS {rows}")
     return system.running.database_dsn + "?options=-csearch_path%3Donly_azure,public"
+
+
+def test_there_are_blocks_to_run_in_each_document() -> None:
+    assert {block.document for block in BLOCKS} == set(DOCUMENTS)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.document}: {block.code.splitlines()[-1][:40]}")
+def test_a_block_does_what_its_document_says(system: System, block: Block) -> None:
+    check(block, run(system, block))
+
+
+def test_top_says_in_json_what_the_page_says(system: System) -> None:
+    command = [sys.executable, "-m", "services.cli.main", "top", "--once", "--json", "--by", "tenant_id"]
+    done = subprocess.run(command, cwd=ROOT, env=system.environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    look = json.loads(done.stdout)
+    assert "acme-corp" in {row["tenant_id"] for row in look["rows"]}
+    refused = subprocess.run(
+        [*command, "--tenant", "nobody-knows-it"], cwd=ROOT, env=system.environment, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("spendstream top: ")
+    assert refused.stderr.count("\n") == 1
 
 
 def test_growing_prompts_are_a_spike_a_slack_message_and_an_alert_within_a_minute(
@@ -222,7 +248,12 @@ def test_stopped_and_started_again_it_shows_the_same(system: System) -> None:
     assert system.stop() == 0
     assert processes_of(system.home) == [], "no process is left"
     assert not (system.home / FILE_NAME).exists()
-    system.start()
+    system.start("--json")
+    wait_until(lambda: system.said.read_text().endswith("}\n"), "it says where everything is")
+    said = json.loads(system.said.read_text())
+    assert (said["urls"], said["admin_key"]) == (system.running.urls, system.running.admin_key)
+    assert said["sign_in_url"].startswith(f"{system.running.urls['query']}/sign-in?token=")
+    assert "database_dsn" not in said, "the database's password is nobody's business"
     with system.client() as client:
         after = client.get("/api/v1/costs", params={"group_by": "tenant_id"}).json()["data"]
     assert after == before

@@ -48,13 +48,8 @@ def run(system: System, block: Block) -> str:
     return done.stdout
 
 
-def test_there_are_blocks_to_run_in_each_document() -> None:
-    assert {block.document for block in BLOCKS} == set(DOCUMENTS)
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.document}: {block.code.splitlines()[-1][:40]}")
-def test_a_block_does_what_its_document_says(system: System, block: Block) -> None:
-    said = run(system, block)
+def check(block: Block, said: str) -> None:
+    """Whether it printed what its document says it would."""
     if "/v1/events" in block.code:
         assert json.loads(said)["accepted"] == 1
     elif "/api/v1/keys" in block.code:
@@ -67,25 +62,3 @@ def test_a_block_does_what_its_document_says(system: System, block: Block) -> No
         assert "gpt-4o-mini" in said
     else:
         assert re.search(r"sent=[13], rejected=0, dropped=0, failed=0", said)
-
-
-def test_top_says_in_json_what_the_page_says(system: System) -> None:
-    command = [sys.executable, "-m", "services.cli.main", "top", "--once", "--json", "--by", "tenant_id"]
-    done = subprocess.run(command, cwd=ROOT, env=system.environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-    look = json.loads(done.stdout)
-    assert "acme-corp" in {row["tenant_id"] for row in look["rows"]}
-    refused = subprocess.run(
-        [*command, "--tenant", "nobody-knows-it"], cwd=ROOT, env=system.environment, capture_output=True, text=True,
-        timeout=60,
-    )  # fmt: skip
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("spendstream top: ")
-    assert refused.stderr.count("\n") == 1
-
-
-def test_up_says_in_json_where_everything_is_and_keeps_the_databases_password(system: System) -> None:
-    said = json.loads(system.said.read_text())
-    assert (said["urls"], said["admin_key"]) == (system.running.urls, system.running.admin_key)
-    assert said["sign_in_url"].startswith(f"{system.running.urls['query']}/sign-in?token=")
-    assert "database_dsn" not in said
