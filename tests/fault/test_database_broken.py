@@ -158,7 +158,7 @@ def _small_disk(breakable: Breakable, megabytes: int) -> Iterator[SmallDisk]:
     user, postgres = database_user(), breakable.postgres
     if os.geteuid() != 0 or user is None:
         pytest.skip("a small file system is made by mounting one, which needs root")
-    folder = Path("/var/lib/spendstream/small-disk")
+    folder = Path(f"/var/lib/spendstream/small-disk-{os.getpid()}")
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={megabytes}m,uid={user.uid},gid={user.gid},mode=700"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True)
