@@ -28,7 +28,9 @@ _SECRET = re.compile(r"KEY|SECRET|PASSWORD|DSN|SLACK_WEBHOOK|SMTP_URL")
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(tools.find("helm")), *arguments], capture_output=True, text=True, timeout=60)
+    # One that was built without its release's flags would say an old version of Kubernetes.
+    command = [str(tools.find("helm")), *arguments, "--kube-version", "1.30"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 @cache
@@ -179,6 +181,25 @@ def test_flags_bring_what_operators_understand_and_without_them_there_is_none() 
     monitors = of_kind("scaled", "ServiceMonitor").values()
     jobs = {each["spec"]["endpoints"][0]["relabelings"][0]["replacement"] for each in monitors}
     assert jobs == {f"spendstream-{name}" for name in SETTINGS if name != "prepare"}
+
+
+def test_dashboards_and_data_source_are_those_of_compose() -> None:
+    maps = of_kind("scaled", "ConfigMap")
+    boards = {path.stem: path.read_text() for path in (ROOT / "deploy/grafana/dashboards").glob("*.json")}
+    assert len(boards) == 5
+    for name, text in boards.items():
+        assert maps[f"rel-spendstream-dashboard-{name}"]["data"] == {f"spendstream-{name}.json": text}, name
+    (of_chart,) = maps["rel-spendstream-data-source"]["data"].values()
+    of_compose = (ROOT / "deploy/grafana/provisioning/datasources/spendstream.yaml").read_text()
+    mine, theirs = (
+        {each["uid"]: each for each in yaml.safe_load(text)["datasources"]} for text in (of_chart, of_compose)
+    )
+    assert mine.keys() == theirs.keys() == {"spendstream", "prometheus"}
+    for key in ("type", "user", "secureJsonData"):
+        assert mine["spendstream"][key] == theirs["spendstream"][key]
+    for settings in (mine["spendstream"]["jsonData"], theirs["spendstream"]["jsonData"]):
+        assert settings["timescaledb"] is True and settings["database"] == "spendstream"
+    assert theirs["spendstream"]["user"] == SETTINGS["prepare"].model_fields["grafana_login"].default
 
 
 def test_schema_and_topics_come_before_the_services() -> None:
