@@ -17,7 +17,7 @@ from services.processor.spike_rules import Past, past_of
 from services.processor.spike_totals import Connection, Series, dirty_hours, histories
 from services.processor.spikes import SeriesHour, hour_of
 
-_KEPT = timedelta(minutes=15)
+_KEPT = timedelta(minutes=30)
 # While a backfill may still be coming in.
 _KEPT_YOUNG = timedelta(seconds=20)
 
