@@ -16,6 +16,7 @@ PROMETHEUS: Json = {"type": "prometheus", "uid": "${prometheus}"}
 # A bucket belongs to the range its start lies in; BETWEEN would count the bucket after the range too.
 IN_RANGE = "bucket >= $__timeFrom() AND bucket < $__timeTo()"
 COST = "sum(billed_pico_usd + adjustment_pico_usd) / 1e12"
+THIS_TENANT = "${tenant:percentencode}"
 TENANT_NO = "(SELECT tenant_no FROM tenant WHERE tenant_id = ${tenant:sqlstring})"
 
 

@@ -8,6 +8,7 @@ from deploy.grafana.build import (
     IN_RANGE,
     TENANT,
     TENANT_NO,
+    THIS_TENANT,
     Json,
     Link,
     Panel,
@@ -103,7 +104,7 @@ def overview() -> Json:
 
 def tenant() -> Json:
     mine = f"tenant_no = {TENANT_NO} AND {IN_RANGE}"
-    to_feature = Link("feature", "Its requests", OF_FEATURE, {"tenant": "${tenant}", "feature": cell("feature")})
+    to_feature = Link("feature", "Its requests", OF_FEATURE, {"tenant": THIS_TENANT, "feature": cell("feature")})
     customers = (
         f"SELECT customer_id AS customer, {COST} AS cost_usd, sum(calls) AS calls FROM customer_hour WHERE {mine} "
         "GROUP BY 1 ORDER BY 2 DESC LIMIT 100"
@@ -152,7 +153,7 @@ def feature() -> Json:
         f"WHERE e.tenant_no = {TENANT_NO} AND e.feature = ${{feature:sqlstring}} AND $__timeFilter(e.occurred_at) "
         "GROUP BY e.request_id, CASE e.request_id WHEN '' THEN e.event_key END ORDER BY 1 DESC LIMIT 500"
     )
-    to_request = Link("request", "Its attempts", OF_REQUEST, {"tenant": "${tenant}", "request": cell("request")})
+    to_request = Link("request", "Its attempts", OF_REQUEST, {"tenant": THIS_TENANT, "request": cell("request")})
     panels = [
         *_cards(mine),
         _cost_over_time("Cost by model", "model", mine),
