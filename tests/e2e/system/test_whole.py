@@ -178,8 +178,8 @@ def test_growing_prompts_are_a_spike_a_slack_message_and_an_alert_within_a_minut
         title = r"summarise at globex: \$[\d.]+ (in \d+ s|since \d\d:00 UTC), [\d.]+\s× its usual hour"
         expect(message.locator("h2")).to_have_text(re.compile(title))
         expect(message).to_contain_text(re.compile(r"prompts grew from [\d,]+ to \d\d,\d{3} tokens", re.IGNORECASE))
-        link = message.get_by_role("link", name="Open in Spendstream")
-        assert (link.get_attribute("href") or "").startswith(urls["query"])
+        view = message.get_by_role("link", name="Open in Spendstream").get_attribute("href") or ""
+        assert view.startswith(urls["query"])
         page.goto(f"{urls['query']}/alerts")
         page.get_by_label("Key").fill(system.running.admin_key)
         page.get_by_role("button", name="Sign in").click()
@@ -188,7 +188,7 @@ def test_growing_prompts_are_a_spike_a_slack_message_and_an_alert_within_a_minut
             re.compile(r"summarise at globex costs .*: prompts grew from [\d,]+ to [\d,]+ tokens")
         )
         # Its button leads to the view that shows it.
-        page.goto(link.get_attribute("href") or "")
+        page.goto(view)
         expect(page.locator(".chip", has_text="summarise")).to_have_count(1)
     finally:
         page.close()
