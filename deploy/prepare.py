@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import KafkaException
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from deploy.timescale.migrate import migrate
 from deploy.timescale.operator_login import ensure_login
@@ -89,8 +89,9 @@ def main() -> int:
     configure_logging("prepare", settings.log_level)
     try:
         prepare(settings)
-    except _AWAY as error:
-        log.critical("not prepared", error=str(error).splitlines()[0])
+    except (*_AWAY, psycopg.Error, SQLAlchemyError, ValueError) as error:
+        # The first lines say it; a statement that failed for want of a right may be long.
+        log.critical("not prepared", error=" ".join(str(error).splitlines()[:2]))
         return 1
     return 0
 
