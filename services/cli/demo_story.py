@@ -21,7 +21,7 @@ _CUSTOMERS = {
 # Enough of them that either part is a spike where the burst straddles the full hour.
 BURST_CALLS = 64
 BURST_SECONDS = 60.0
-_BURST_PROMPT_TOKENS = 19_500
+_BURST_PROMPT_TOKENS = 39_000
 
 
 def small_tenants(base: datetime) -> Iterator[Event]:
@@ -51,7 +51,7 @@ def small_tenants(base: datetime) -> Iterator[Event]:
 
 
 def burst(start: datetime) -> Iterator[tuple[datetime, Event]]:
-    """Calls of `summarise` from `start` on whose prompts are ten times what they were: somebody attached it all."""
+    """Calls of `summarise` from `start` on whose prompts are twenty times what they were: somebody attached it all."""
     for index in range(BURST_CALLS):
         at = start + timedelta(seconds=BURST_SECONDS * index / BURST_CALLS)
         yield (
