@@ -95,6 +95,8 @@ def _database(server_dsn: str, events: int) -> str:
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
         if there and _is_complete(dsn, events):
+            # Made by an earlier version, perhaps.
+            migrate(dsn)
             return dsn
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
