@@ -68,7 +68,7 @@ _PLAN = Step(
 )
 _EDIT = Step(
     "edit",
-    (("anthropic", "claude-sonnet-4-5", 3), ("deepseek", "deepseek-chat", 2)),
+    (("anthropic", "claude-sonnet-4-5", 3), ("deepseek", "deepseek-v4-pro", 2)),
     (("input_uncached", 13_000), ("cache_read", 38_000), ("output_text", 2_300)),
     latency_ms=5_000,
 )
