@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 _TESTS = Path(__file__).parent
 _WITHOUT_SOCKETS = frozenset({"unit", "property", "golden"})
-# The quick ones first; on several workers the long ones, so that none is left alone with them at the end. The browser's
-# driver keeps an event loop running in the main thread, so that what has its own loops must be over by then.
+# The quick ones first; on several workers the long ones, so that none is left alone with them at the end.
 _ORDER = ("unit", "golden", "property", "contract", "integration", "fault", "e2e/system", "e2e/pages")
 _ORDER_OF_WORKERS = ("e2e/system", "fault", "integration", "contract", "property", "golden", "unit", "e2e/pages")
 

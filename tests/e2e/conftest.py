@@ -1,4 +1,4 @@
-"""The one browser of all that is looked at."""
+"""The browser that looks at pages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # One for each module: while it runs its driver keeps an event loop in the main thread, and whichever module a worker
+    # takes next may have loops of its own.
     from tests.e2e.pages.browser import running_browser
 
     with running_browser() as running:
