@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # One for each module: while it runs its driver keeps an event loop in the main thread, and whichever module a worker
+    # One for each module: its driver keeps an event loop running in the main thread, and whichever module a worker
     # takes next may have loops of its own.
     from tests.e2e.pages.browser import running_browser
 
