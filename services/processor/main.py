@@ -102,7 +102,9 @@ async def _process(
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
     book_file = BookFile(settings.price_book, settings.database_dsn)
     screen = Screen(settings.database_dsn, lambda: store.wary)
-    worker = Worker(store, book_file.book, Tenants(settings.database_dsn).numbers, screen, watch)
+    worker = Worker(
+        store, book_file.book, Tenants(settings.database_dsn).numbers, screen, watch, settings.flush_bytes_max
+    )
     progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)

@@ -1,4 +1,4 @@
-"""The order of a flush's messages. Pure."""
+"""The order of a flush's messages, and how many make one. Pure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,25 @@ def in_order(messages: Sequence[Message]) -> Sequence[Message]:
             return _sorted(messages)
         last[message.partition] = message.offset
     return messages
+
+
+def in_pieces(messages: Sequence[Message], bytes_max: int) -> list[Sequence[Message]]:
+    """The messages in runs of about equal size, in order: as few as hold `bytes_max` bytes each, but for a last message
+    that may reach beyond; at least one run.
+
+    Small messages have to share a flush, much of which costs the same however few events it has; large ones fill
+    memory.
+    """
+    total = sum(len(message.value) for message in messages)
+    wanted = max(1.0, total / max(1, -(-total // bytes_max)))
+    pieces: list[Sequence[Message]] = []
+    first, size = 0, 0
+    for index, message in enumerate(messages):
+        size += len(message.value)
+        if size >= wanted and index + 1 < len(messages):
+            pieces.append(messages[first : index + 1])
+            first, size = index + 1, 0
+    return [*pieces, messages[first:]]
 
 
 def _sorted(messages: Sequence[Message]) -> list[Message]:

@@ -29,7 +29,9 @@ class ProcessorSettings(KafkaSecuritySettings):
     dead_letter_topic: str = DEAD_LETTER.name
     spikes_topic: str = SPEND_SPIKES.name
     # Messages of up to 500 events in one transaction, and how long a flush waits for more.
-    flush_messages_max: int = 72
+    # Small messages fill a flush by their number, large ones by their bytes.
+    flush_messages_max: int = 200
+    flush_bytes_max: int = 8_000_000
     flush_linger_seconds: float = 0.05
     refresh_seconds: float = 2.0
     # How often rows of the rollups that flushes added are looked at to be merged.

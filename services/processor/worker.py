@@ -20,7 +20,7 @@ from services.processor.batch import Decoded, Message
 from services.processor.dead_limit import DeadLimit
 from services.processor.prepare import Flush, TenantNumbers, prepare
 from services.processor.screen import Screen
-from services.processor.sequence import in_order
+from services.processor.sequence import in_order, in_pieces
 from services.processor.store import Applied, Store
 from services.processor.unpacking import CutValue
 from services.processor.watch import Watch
@@ -39,9 +39,16 @@ class Worker:
     """prepare(n + 1) runs beside store(n), never further ahead. All errors surface from `take`."""
 
     def __init__(
-        self, store: Store, book: Callable[[], PriceBook], tenant_numbers: TenantNumbers, screen: Screen, watch: Watch
+        self,
+        store: Store,
+        book: Callable[[], PriceBook],
+        tenant_numbers: TenantNumbers,
+        screen: Screen,
+        watch: Watch,
+        flush_bytes_max: int,
     ) -> None:
         self._store = store
+        self._flush_bytes_max = flush_bytes_max
         self._screen = screen
         self._book = book
         self._tenant_numbers = tenant_numbers
@@ -65,14 +72,18 @@ class Worker:
         return offsets
 
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
-        """Prepares these events and hands them to the store; returns when the flush before is committed and acked."""
-        messages = in_order([_message(event) for event in events])
-        structlog.contextvars.bind_contextvars(batch=batch_id(messages))
-        flush = await self._prepared(messages)
-        if self._under_way is not None:
-            await self._under_way
-        self._handed = flush.decoded
-        self._under_way = asyncio.create_task(self._store_and_ack(stream, events, flush))
+        """Prepares these events, in flushes of about `flush_bytes_max` bytes at most, and hands them to the store;
+        returns when all before the last flush are committed."""
+        pieces = in_pieces(in_order([_message(event) for event in events]), self._flush_bytes_max)
+        for number, messages in enumerate(pieces, start=1):
+            structlog.contextvars.bind_contextvars(batch=batch_id(messages))
+            flush = await self._prepared(messages)
+            if self._under_way is not None:
+                await self._under_way
+            self._handed = flush.decoded
+            # The last piece acknowledges all: what the consumer group knows decides nothing.
+            taken = events if number == len(pieces) else ()
+            self._under_way = asyncio.create_task(self._store_and_ack(stream, taken, flush))
 
     async def drain(self) -> None:
         """Waits for the flush under way, if any."""
