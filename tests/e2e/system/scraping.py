@@ -51,8 +51,9 @@ def wait_scraped(client: httpx.Client, count: int) -> dict[str, Any]:
     seen: object = None
     while time.monotonic() < deadline:
         try:
-            targets = client.get("/api/v1/targets").json()["data"]["activeTargets"]
-        except httpx.TransportError as error:
+            # Until it has read its own disk, Prometheus answers 503.
+            targets = client.get("/api/v1/targets").raise_for_status().json()["data"]["activeTargets"]
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
             seen = error
         else:
             seen = [(each["labels"]["job"], each["health"], each["lastError"]) for each in targets]
