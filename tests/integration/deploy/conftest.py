@@ -80,8 +80,10 @@ def filled(grafana: Grafana) -> Grafana:
         for name in TENANTS:
             connection.execute(
                 "INSERT INTO spike (rule, tenant_no, dimension, value, window_start, window_end, observed_pico_usd, "
-                "usual_pico_usd, evidence, cause, detected_at) VALUES ('hour', %s, 'feature', 'chat', now(), now(), "
-                "3000000000000, 1000000000000, '{}', 'prompts', now())", (numbers[name],),
+                "usual_pico_usd, evidence, cause, detected_at) VALUES ('hour', %(no)s, 'feature', 'chat', %(at)s, "
+                "%(at)s, 3000000000000, 1000000000000, '{}', 'prompts', %(at)s)",
+                # Not now(): an hour may end between this file's import and here.
+                {"no": numbers[name], "at": END - timedelta(hours=1)},
             )  # fmt: skip
             connection.execute(
                 "INSERT INTO budget (tenant_id, budget_window, limit_pico_usd) VALUES (%s, 'daily', 5000000000000)",
