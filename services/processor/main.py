@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +45,8 @@ _LAG_READY_MESSAGES = 10_000
 _SILENT_SECONDS_MAX = 10.0
 _RETENTION_SECONDS = 60.0
 _TOPIC_SECONDS = 5.0
+# Less than the grace of whoever asks: `spendstream up` gives 10 s, containers 30.
+_STOP_SECONDS_MAX = 8.0
 
 
 @dataclass(slots=True)
@@ -71,11 +74,24 @@ def crash(error: BaseException) -> None:
     os._exit(EXIT_CRASH)
 
 
+def leave() -> None:
+    """Ends a stop that hangs on a database or broker that is away: what isn't committed is read again by the next."""
+    log.warning("stopped without the flush under way", waited_seconds=_STOP_SECONDS_MAX)
+    os._exit(0)
+
+
 async def run(settings: ProcessorSettings, store_type: type[Store] = Store) -> None:
-    """Runs until SIGTERM or SIGINT."""
+    """Runs until SIGTERM or SIGINT; ends within `_STOP_SECONDS_MAX` of it, whoever is away."""
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        stopping.set()
+        limit = threading.Timer(_STOP_SECONDS_MAX, leave)
+        limit.daemon = True
+        limit.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     readiness = Readiness()
     health = serve_health(settings.processor_port, lambda: readiness.not_ready(), settings.processor_host)
     broker = Broker(settings.kafka_bootstrap, settings.usage_topic, settings.kafka_security)

@@ -19,6 +19,7 @@ from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.runtime.embedded.backends import Backends
 from services.runtime.topics import ensure_topics
 from tests.backends import FreshTopics
+from tests.integration.processor.relay import Relay
 from tests.integration.processor.running import Processor, produce, serialized, wait_settled, wait_until
 from tests.ledger import books
 
@@ -178,6 +179,33 @@ def test_a_stream_that_stands_still_is_said_ended_and_goes_on_after_a_restart(
         produce(backends.kafka_bootstrap, kafka_topics.usage_events.name, serialized(producer.batches(500)))
         assert processor.wait_ended() == 70
         assert processor.said("stands still")
+    processor.start()
+    try:
+        processor.wait_read(already + producer.calls)
+    finally:
+        assert processor.stop() == 0
+
+
+def test_asked_to_stop_it_ends_while_the_database_is_away_and_what_was_under_way_is_read_again(
+    database: str, kafka_topics: FreshTopics, backends: Backends, processor: Processor, tmp_path: Path
+) -> None:
+    producer = books(12)
+    with Relay(database) as relay:
+        cut_off = Processor(backends.kafka_bootstrap, relay.dsn, kafka_topics, tmp_path / "cut_off.log", "cut-off")
+        cut_off.start()
+        try:
+            already = processor.read()
+            # So that it knows the tenants, and the next flush gets as far as the store.
+            produce(backends.kafka_bootstrap, kafka_topics.usage_events.name, serialized(producer.batches(500)))
+            cut_off.wait_read(already + producer.calls)
+            relay.cut()
+            produce(backends.kafka_bootstrap, kafka_topics.usage_events.name, serialized(producer.batches(500)))
+            wait_until(lambda: cut_off.said("database is away, trying again"), "a flush waits for the database")
+            cut_off.process.terminate()
+            # `spendstream up` kills what takes longer.
+            assert cut_off.wait_ended(10) == 0
+        finally:
+            cut_off.process.kill()
     processor.start()
     try:
         processor.wait_read(already + producer.calls)
