@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 from pydantic import Field, SecretStr, model_validator
@@ -61,4 +62,16 @@ class GatewaySettings(KafkaSecuritySettings):
         missing = [str(path) for path in files if path is not None and not path.is_file()]
         if missing:
             raise ValueError(f"there is no file {', '.join(missing)}, which a SPENDSTREAM_GATEWAY_TLS_ setting names")
+        if self.gateway_tls_certificate is not None:
+            self._try_pair(self.gateway_tls_certificate)
         return self
+
+    def _try_pair(self, certificate: Path) -> None:
+        """gRPC would only say that it can't listen. The password keeps an encrypted key from asking a terminal."""
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, self.gateway_tls_key, password="")
+        except (ssl.SSLError, OSError) as error:
+            raise ValueError(
+                "SPENDSTREAM_GATEWAY_TLS_CERTIFICATE and SPENDSTREAM_GATEWAY_TLS_KEY are no certificate with its key, "
+                f"not encrypted, in PEM: {error}"
+            ) from None

@@ -18,5 +18,5 @@ def read_settings(kind: type[_Settings]) -> _Settings | None:
     except ValidationError as error:
         for wrong in error.errors(include_input=False):
             name = f"SPENDSTREAM_{'_'.join(map(str, wrong['loc'])).upper()}: " if wrong["loc"] else ""
-            print(f"{name}{wrong['msg']}", file=sys.stderr)
+            print(f"{name}{wrong['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return None

@@ -19,6 +19,7 @@ from tests.backends import FreshTopics
 from tests.integration.gateway.conftest import ADMIN_KEY, usage_stub
 from tests.integration.gateway.gateway_process import COMMAND, ROOT, environment, free_port, gateway_process
 from tests.integration.gateway.test_grpc_door import a_request, an_event, bearer
+from tests.integration.tls.certificates import Authority
 
 
 def test_the_process_serves_and_stops_cleanly_and_logs_no_key(settings: GatewaySettings, tmp_path: Path) -> None:
@@ -51,6 +52,21 @@ def test_a_wrong_setting_is_said_by_name(settings: GatewaySettings) -> None:
     ended = subprocess.run(COMMAND, cwd=ROOT, env=wrong, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
     assert ended.stderr.startswith("SPENDSTREAM_GATEWAY_PORT: ")
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_certificate_and_a_key_that_are_no_pair_are_said_by_name(
+    settings: GatewaySettings, tmp_path: Path, *, swapped: bool
+) -> None:
+    authority = Authority(tmp_path, "authority")
+    one, other = authority.server("one"), authority.server("other")
+    certificate, key = (one.key, one.certificate) if swapped else (one.certificate, other.key)
+    names = {"SPENDSTREAM_GATEWAY_TLS_CERTIFICATE": str(certificate), "SPENDSTREAM_GATEWAY_TLS_KEY": str(key)}
+    ended = subprocess.run(
+        COMMAND, cwd=ROOT, env=environment(settings, **names), capture_output=True, text=True, timeout=30
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(" and ".join(names))
 
 
 async def test_without_kafka_callers_are_told_to_come_again(settings: GatewaySettings) -> None:
