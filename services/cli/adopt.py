@@ -11,7 +11,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from services.cli.operating import EXIT_FAILED, OneLine, Place, Refused, complaining, show_json, write_admin_log
+from services.cli.operating import EXIT_FAILED, Place, Refused, complaining, show_json, write_admin_log
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -47,7 +47,7 @@ class Adoption:
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"lost_offsets": self.lost}
 
 
-@click.command(cls=OneLine)
+@click.command()
 @click.option("--yes", is_flag=True, help="Do it; without it, only say what would be done.")
 @click.option(
     "--from", "start", type=click.Choice(["beginning", "end"]), default="beginning", show_default=True,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 from click.shell_completion import get_completion_class
-
-from services.cli.operating import OneLine
 
 _SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command(cls=OneLine)
+@click.command()
 @click.argument("shell", type=click.Choice(_SHELLS))
-def completion(shell: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout: the shell and its script.")
+def completion(shell: str, as_json: bool) -> None:
     """Print the completion script for SHELL.
 
     bash: `eval "$(spendstream completion bash)"` in ~/.bashrc. zsh: the same with zsh in ~/.zshrc. fish:
@@ -22,4 +23,5 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None, "click knows the shells that are offered"
-    click.echo(found(main, {}, "spendstream", "_SPENDSTREAM_COMPLETE").source())
+    script = found(main, {}, "spendstream", "_SPENDSTREAM_COMPLETE").source()
+    click.echo(json.dumps({"shell": shell, "script": script}) if as_json else script)

@@ -9,7 +9,7 @@ import click
 import psycopg
 
 from services.cli.dead_letter_log import Letter, read_letters, send_again
-from services.cli.operating import OneLine, Place, Refused, complaining, show_json, write_admin_log
+from services.cli.operating import Place, Refused, complaining, show_json, write_admin_log
 
 _HEX_BYTES_SHOWN = 4_096
 
@@ -25,7 +25,7 @@ def dlq() -> None:
     """Events that could not be counted: what they are, and sending them again."""
 
 
-@dlq.command("list", cls=OneLine)
+@dlq.command("list")
 @click.option("--reason", help="Only those with this reason: undecodable, invalid, conflict, …")
 @click.option("--tenant", help="Only those of this tenant.")
 @click.option(
@@ -56,7 +56,7 @@ def list_letters(reason: str | None, tenant: str | None, limit: int, as_json: bo
     complaining("dlq list", work)
 
 
-@dlq.command("show", cls=OneLine)
+@dlq.command("show")
 @click.argument("place")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 def show_letter(place: str, as_json: bool) -> None:
@@ -74,7 +74,7 @@ def show_letter(place: str, as_json: bool) -> None:
     complaining("dlq show", work)
 
 
-@dlq.command("replay", cls=OneLine)
+@dlq.command("replay")
 @click.argument("places", nargs=-1)
 @click.option("--reason", help="All with this reason.")
 @click.option("--tenant", help="All of this tenant.")
@@ -114,7 +114,7 @@ def _find(where: Place, places: Iterable[str]) -> list[Letter]:
     return found
 
 
-@dlq.command("resume", cls=OneLine)
+@dlq.command("resume")
 @click.option(
     "--bury", default=0, show_default=True, type=click.IntRange(0), help="Bad events to bury without stopping."
 )

@@ -6,7 +6,7 @@ import click
 import psycopg
 from psycopg.rows import class_row
 
-from services.cli.operating import OneLine, Place, Refused, complaining, show_json, write_admin_log
+from services.cli.operating import Place, Refused, complaining, show_json, write_admin_log
 from services.contracts.keys import ROLES, hash_key, make_key
 from services.contracts.limits import TEXT_MAX
 from services.runtime.keys import (
@@ -27,7 +27,7 @@ def keys() -> None:
     """API keys: `admin` may do everything, `viewer` reads (one tenant, or all), `ingest` sends for one tenant."""
 
 
-@keys.command("create", cls=OneLine)
+@keys.command("create")
 @click.option("--role", required=True, type=click.Choice(ROLES), help="What the key may do.")
 @click.option("--tenant", help="Whose; needed for ingest, not for admin, and without it a viewer sees all.")
 @click.option("--name", default="", help="To know it by; by default its role.")
@@ -62,7 +62,7 @@ def create_key(role: str, tenant: str | None, name: str, as_json: bool) -> None:
     complaining("keys create", work, broker=False)
 
 
-@keys.command("list", cls=OneLine)
+@keys.command("list")
 @click.option("--tenant", help="Only those of this tenant.")
 @click.option("--revoked", is_flag=True, help="Revoked ones too.")
 @click.option("--limit", default=1_000, show_default=True, type=click.IntRange(1, _LIMIT_MAX), help="Newest keys.")
@@ -96,7 +96,7 @@ def _as_json(record: KeyRecord) -> dict[str, object]:
     return named | {"created_at": record.created_at, "revoked_at": record.revoked_at}
 
 
-@keys.command("revoke", cls=OneLine)
+@keys.command("revoke")
 @click.argument("ids", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 def revoke_keys(ids: tuple[str, ...], as_json: bool) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -21,8 +25,30 @@ _COMMANDS = {
 }
 
 
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """What went wrong is one line on stderr; click would say how the command is used before it."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        where = context.command_path if context else "spendstream"
+        click.echo(f"{where}: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(error.exit_code)
+
+
 class _LazyGroup(click.Group):
     """Knows its subcommands by name, so that `--help` needs none of their libraries."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> click.Context:  # noqa: ANN401
+        with _in_one_line():
+            return super().make_context(info_name, args, *rest, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        with _in_one_line():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)

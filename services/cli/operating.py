@@ -22,7 +22,6 @@ from services.runtime.embedded.home import default_home
 from services.runtime.kafka_settings import PLAINTEXT, KafkaSecurity, KafkaSecuritySettings
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 T = TypeVar("T")
 
 
@@ -105,24 +104,6 @@ def _actor() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return f"uid {os.getuid()}"
-
-
-class OneLine(click.Command):
-    """Says what is wrong with its options in one line, as with everything else; exit code 2."""
-
-    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> click.Context:  # noqa: ANN401
-        try:
-            return super().make_context(info_name, args, *rest, **more)
-        except click.UsageError as error:
-            click.echo(f"spendstream: {' '.join(error.format_message().split())}", err=True)
-            sys.exit(EXIT_USAGE)
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            click.echo(f"spendstream: {error.format_message()}", err=True)
-            sys.exit(EXIT_USAGE)
 
 
 def show_json(value: object) -> None:

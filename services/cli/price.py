@@ -75,10 +75,24 @@ def show(model: str, provider: str | None, path: Path, as_json: bool) -> None:
             click.echo(f"  {_dates(entry)}  {_said(entry)}  {entry.source}")
 
 
+def _checked_day(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no day: 2026-01-31") from None
+    return text
+
+
 @price.command("import", help="Compare with genai-prices and add what is new. Existing entries are never touched.")
 @_BOOK
 @click.option("--provider", "wanted", multiple=True, help="Only these providers, by the book's names; else all it has.")
-@click.option("--since", default="2026-01-01", help="When prices begin that the list doesn't date.", show_default=True)
+@click.option(
+    "--since",
+    default="2026-01-01",
+    callback=_checked_day,
+    help="When prices begin that the list doesn't date.",
+    show_default=True,
+)
 @click.option("--write", is_flag=True, help="Write the book; else only say what would be new.")
 @click.option("--matching", default="", help="Only models whose names begin with one of these, separated by commas.")
 @_JSON

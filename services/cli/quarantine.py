@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from services.cli.dead_letter_log import batches, send
-from services.cli.operating import OneLine, Place, Refused, complaining, show_json, write_admin_log
+from services.cli.operating import Place, Refused, complaining, show_json, write_admin_log
 from services.contracts.topics import ADMITTED_HEADER
 
 _STEP = 1_000
@@ -25,7 +25,7 @@ def quarantine() -> None:
     """Events that came too late or too early to be counted by themselves."""
 
 
-@quarantine.command("list", cls=OneLine)
+@quarantine.command("list")
 @click.option("--tenant", help="Only those of this tenant.")
 @click.option("--admitted", is_flag=True, help="Those that were admitted, too.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Newest rows to list.")
@@ -58,7 +58,7 @@ def list_quarantined(tenant: str | None, admitted: bool, limit: int, as_json: bo
     complaining("quarantine list", work)
 
 
-@quarantine.command("admit", cls=OneLine)
+@quarantine.command("admit")
 @click.argument("ids", nargs=-1, type=int)
 @click.option("--tenant", help="All of this tenant.")
 @click.option("--all", "everything", is_flag=True, help="All there are.")

@@ -61,18 +61,7 @@ def _with_constants(command: click.Command) -> click.Command:
     return command
 
 
-class _OneLine(click.Command):
-    """Says what is wrong with its options in one line, as with everything else."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            _complain(error.format_message())
-            raise SystemExit(2) from error
-
-
-@click.command(cls=_OneLine)
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--map", "pairs", type=_Pair(), multiple=True, help="A CSV column for a field: occurred_at=TIMESTAMP.")
 @click.option("--shift-end", type=_Instant(), help="Move all events in time so that the last one falls here.")

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from services.cli.client import Address, Client, Unreachable
-from services.cli.operating import EXIT_FAILED, OneLine
+from services.cli.operating import EXIT_FAILED
 from services.cli.system import address_of_running
 from services.cli.top_view import MEASURES, Look, amounts, render
 from services.contracts.dimensions import DIMENSIONS
@@ -39,7 +39,7 @@ class _Window(click.ParamType):
         return window
 
 
-@click.command(cls=OneLine)
+@click.command()
 @click.option("--by", default="feature", show_default=True, type=click.Choice(DIMENSIONS), help="What rows are.")
 @click.option("--window", default="1h", show_default=True, type=_Window(), help="How far back: 15m, 1h, 7d.")
 @click.option("--tenant", help="Only this tenant's.")

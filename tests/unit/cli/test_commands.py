@@ -11,9 +11,6 @@ from click.testing import CliRunner
 
 from services.cli.main import main
 
-# What they print is for a shell.
-WITHOUT_JSON = {"completion"}
-
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     if not isinstance(command, click.Group):
@@ -32,7 +29,7 @@ COMMANDS = dict(leaves(main))
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_speaks_json(path: tuple[str, ...]) -> None:
     options = [option for parameter in COMMANDS[path].params for option in parameter.opts]
-    assert ("--json" in options) == (path[0] not in WITHOUT_JSON)
+    assert "--json" in options
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -40,14 +37,18 @@ def test_every_command_explains_itself_and_refuses_what_it_does_not_know(path: t
     explained = CliRunner().invoke(main, [*path, "--help"])
     assert (explained.exit_code, "Usage:" in explained.stdout) == (0, True)
     assert COMMANDS[path].help
-    refused = CliRunner().invoke(main, [*path, "--no-such-option"])
+    refused = CliRunner().invoke(main, [*path, "--no-such-option"], prog_name="spendstream")
     assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"spendstream {' '.join(path)}: ")
     assert "no-such-option" in refused.stderr
+    assert refused.stderr.count("\n") == 1
 
 
 def test_an_unknown_command_is_exit_code_2() -> None:
-    result = CliRunner().invoke(main, ["spend"])
-    assert (result.exit_code, "No such command 'spend'" in result.stderr) == (2, True)
+    for path in ((), ("dlq",)):
+        result = CliRunner().invoke(main, [*path, "spend"], prog_name="spendstream")
+        said = f"{' '.join(('spendstream', *path))}: No such command 'spend'."
+        assert (result.exit_code, result.stderr.splitlines()) == (2, [said])
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

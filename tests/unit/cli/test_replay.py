@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from services.cli.client import Ledger, Totals
 from services.cli.delivery import Outcome, Reading, Sent, Span, batches
 from services.cli.events_file import Survey
-from services.cli.replay import format_usd, replay, report, to_json
+from services.cli.main import main
+from services.cli.replay import format_usd, report, to_json
 
 ON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEFORE = Reading(Totals(0, 0, 0, Decimal(0), 0, None), Ledger(90, 5, 3, 2))
@@ -34,7 +35,7 @@ def test_what_cannot_be_replayed_is_one_line_on_stderr_and_an_exit_code(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("trace.csv").write_text("a,b\n1,2\n")
-    result = CliRunner().invoke(replay, arguments)
+    result = CliRunner().invoke(main, ["replay", *arguments], prog_name="spendstream")
     assert result.exit_code == code
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
