@@ -14,6 +14,7 @@ from pricing.book import PriceBookError, read_book, read_text
 from pricing.entries import PriceBook
 from services.contracts.overrides import OVERRIDES_MAX, READ_OVERRIDES, Override, overrides_text
 from services.processor import metrics
+from services.processor.kept_connection import KeptConnection
 
 log = structlog.get_logger()
 Seen: TypeAlias = tuple[int, int, int]
@@ -44,17 +45,18 @@ class BookFile:
         """Reads file and overrides. Broken ones are refused and the last good book of the database is in force;
         PriceBookError where there is none. Raises psycopg.Error when the database is away."""
         self._path = path
-        self._dsn = dsn
+        self._connection = KeptConnection(dsn, "price-book")
         self._looked_at: Seen | None = _stamp(path)
         self._read_stamp = self._looked_at
         self._untold: Callable[[psycopg.Connection], None] | None = None
-        self._connection: psycopg.Connection | None = None
-        self._overrides = _read_overrides(self._connected())
+        with self._connection.opened() as connection:
+            self._overrides = _read_overrides(connection)
         try:
             text = read_text(path)
             self._book = read_book(text, path, self._overrides)
         except PriceBookError as error:
-            self._book = self._last_good(error)
+            with self._connection.opened() as connection:
+                self._book = _last_good(connection, path, error)
             self._refuse(error)
         else:
             self._adopt(self._book, text)
@@ -69,25 +71,15 @@ class BookFile:
         settled = stamp == self._looked_at
         self._looked_at = stamp
         changed = settled and stamp != self._read_stamp
-        try:
-            overrides = _read_overrides(self._connected())
+        with self._connection.opened() as connection:
+            overrides = _read_overrides(connection)
             if changed or (overrides != self._overrides and stamp == self._read_stamp):
                 self._read_stamp, self._overrides = stamp, overrides
                 self._read_again()
-            self._tell()
-        except psycopg.Error:
-            self.close()
-            raise
+            self._tell(connection)
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._dsn, autocommit=True, application_name="price-book")
-        return self._connection
+        self._connection.close()
 
     def _read_again(self) -> None:
         try:
@@ -118,19 +110,20 @@ class BookFile:
         values = (str(self._path), "\n".join(said), self._book.version)
         self._untold = lambda connection: _execute(connection, _REFUSED, values)
 
-    def _tell(self) -> None:
+    def _tell(self, connection: psycopg.Connection) -> None:
         tell = self._untold
         if tell is None:
             return
-        with self._connected().transaction():
-            tell(self._connected())
+        with connection.transaction():
+            tell(connection)
         self._untold = None
 
-    def _last_good(self, error: PriceBookError) -> PriceBook:
-        row = self._connected().execute(_LAST).fetchone()
-        if row is None:
-            raise error
-        return read_book(row[0], self._path, row[1])
+
+def _last_good(connection: psycopg.Connection, path: Path, error: PriceBookError) -> PriceBook:
+    row = connection.execute(_LAST).fetchone()
+    if row is None:
+        raise error
+    return read_book(row[0], path, row[1])
 
 
 def _read_overrides(connection: psycopg.Connection) -> str:

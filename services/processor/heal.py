@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pricing.columns import PricedColumns
 from pricing.entries import PriceBook
@@ -35,19 +36,22 @@ ADJUSTMENT_COLUMNS: Final = (
     "tenant_no", "event_key", "occurred_at", "delta_pico_usd", "heals_unpriced", "price_entry",
     "price_book_version", "reason", "response_cache_saved_pico_usd", "prompt_cache_saved_pico_usd",
 )  # fmt: skip
-HEALED_RUN_COLUMNS: Final = ("tenant_no", "run_id", "kafka_partition", "unpriced_events", "adjustment_pico_usd")
+HEALED_RUN_COLUMNS: Final = (
+    "tenant_no", "run_id", "kafka_partition", "agent_id", "started_at", "ended_at", "calls", "unpriced_events",
+    "billed_pico_usd", "adjustment_pico_usd",
+)  # fmt: skip
 _REASON: Final = "unpriced when it came"
 _SUM_SAFE: Final = float(1 << 62)
 _MINUTE_US: Final = 60_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Healing:
     """What a chunk of unpriced rows turns into. `left` are the rows the book has no price for either; a row in neither
     list is to be asked about again (its cost did not fit in with the others')."""
 
-    healed: tuple[int, ...]
-    left: tuple[int, ...]
+    healed: NDArray[np.int64]
+    left: NDArray[np.int64]
     adjustments: pa.Table
     rollups: Mapping[str, pa.Table]
     runs: pa.Table
@@ -63,28 +67,35 @@ def heal(rows: pa.Table, book: PriceBook) -> Healing:
     """
     priceable, priced = _priced(rows, book)
     good = np.flatnonzero(~priced.unpriced)
-    left = np.setdiff1d(np.arange(len(rows)), priceable[good])
+    lacking = np.ones(len(rows), dtype=bool)
+    lacking[priceable[good]] = False
     # Sums are int64: what may not fit waits for the next chunk.
     dearest = np.maximum(priced.cost_pico_usd, priced.response_cache_saved_pico_usd)[good].astype(np.float64)
     good = good[(np.cumsum(dearest) <= _SUM_SAFE) | (np.arange(len(good)) == 0)]
-    table = _changes(rows.take(pa.array(priceable[good])), priced, good, book)
+    table = _changes(_of(rows, priceable[good]), priced, good, book)
     occurred = np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64)
     return Healing(
-        healed=tuple(priceable[good].tolist()),
-        left=tuple(left.tolist()),
-        adjustments=table.select(ADJUSTMENT_COLUMNS),
+        healed=priceable[good],
+        left=np.flatnonzero(lacking),
+        # Neighbours in the indexes side by side.
+        adjustments=table.select(ADJUSTMENT_COLUMNS).sort_by([("tenant_no", "ascending"), ("event_key", "ascending")]),
         rollups={rollup.base_table: _rollup_rows(table, occurred, rollup) for rollup in HEALED_ROLLUPS},
         runs=_run_rows(table),
-        minutes=tuple(np.unique(occurred // _MINUTE_US * _MINUTE_US).tolist()),
+        minutes=tuple(sorted(pc.unique(pa.array(occurred // _MINUTE_US * _MINUTE_US)).to_pylist())),
         delta_pico_usd=int(pc.sum(table.column("delta_pico_usd")).as_py() or 0),
     )
 
 
-def _priced(rows: pa.Table, book: PriceBook) -> tuple[np.ndarray, PricedColumns]:
+def _of(rows: pa.Table, numbers: NDArray[np.int64]) -> pa.Table:
+    """These rows, given by ascending numbers; mostly all."""
+    return rows if len(numbers) == len(rows) else rows.take(pa.array(numbers))
+
+
+def _priced(rows: pa.Table, book: PriceBook) -> tuple[NDArray[np.int64], PricedColumns]:
     """The rows whose cost is within bounds, and their prices."""
     kept = np.arange(len(rows), dtype=np.int64)
     while True:
-        table = rows.take(pa.array(kept))
+        table = _of(rows, kept)
         columns = {name: table.column(name) for name in table.column_names}
         try:
             return kept, price_table_rows(columns, _units(table.column("units").to_pylist()), book)
@@ -127,9 +138,16 @@ def _rollup_rows(table: pa.Table, occurred_us: np.ndarray, rollup: Rollup) -> pa
 
 
 def _run_rows(table: pa.Table) -> pa.Table:
-    """What is added to rows of `run_base`; these are the flushes' own, because a run's row also says whose it is."""
+    """What is added to rows of `run_base`; these are the flushes' own, because a run's row also says whose it is. No
+    calls, no agent: a row that is not there must not come to be."""
     named = table.filter(pc.not_equal(table.column("run_id"), ""))
-    return _summed(named, ("tenant_no", "run_id", "kafka_partition"), ("unpriced_events", "adjustment_pico_usd"))
+    summed = _summed(named, ("tenant_no", "run_id", "kafka_partition"), ("unpriced_events", "adjustment_pico_usd"))
+    none, at = pa.array(np.zeros(len(summed), dtype=np.int64)), pa.array(np.zeros(len(summed), dtype=np.int64))
+    for name in ("calls", "billed_pico_usd"):
+        summed = summed.append_column(name, none)
+    for name in ("started_at", "ended_at"):
+        summed = summed.append_column(name, at.cast(pa.timestamp("us", "UTC")))
+    return summed.append_column("agent_id", pa.repeat("", len(summed)))
 
 
 def _summed(table: pa.Table, keys: Sequence[str], measures: Sequence[str]) -> pa.Table:

@@ -13,6 +13,7 @@ import psycopg
 
 from services.contracts.retention import ACCEPT_PAST_DAYS
 from services.contracts.rollups import ROLLUPS, Rollup
+from services.processor.kept_connection import KeptConnection
 from services.processor.metrics import MERGED
 from services.processor.statements import MERGING_LOCK
 
@@ -60,8 +61,8 @@ class Merger:
     lets one of them merge at a time."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: psycopg.Connection | None = None
+        # The rows of one bucket at a time are summed in memory.
+        self._connection = KeptConnection(dsn, "merger", "-c work_mem=64MB")
         self._merged_rows: dict[tuple[str, datetime], int] = {}
         self._seen: dict[tuple[str, datetime], int] = {}
         self._since: dict[tuple[str, datetime], datetime] = {}
@@ -69,8 +70,7 @@ class Merger:
     def run_once(self, now: datetime) -> int:
         """Merges every bucket that is due, each in a transaction of its own; how many. Raises psycopg.Error when the
         database is away; call again."""
-        try:
-            connection = self._connected()
+        with self._connection.opened() as connection:
             rows = connection.execute(_WAITING).fetchall()
             found = [Waiting(table, bucket, count, tuple(ids)) for table, bucket, count, ids in rows]
             past = [mark for waiting in found if now - waiting.bucket > _AGE_MAX for mark in waiting.mark_ids]
@@ -80,22 +80,9 @@ class Merger:
             done = sum(self._look_at(connection, waiting, now) for waiting in young)
             self._forget({(waiting.table, waiting.bucket) for waiting in found})
             return done
-        except psycopg.Error:
-            self.close()
-            raise
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                # The rows of one bucket at a time are summed in memory.
-                self._dsn, autocommit=True, options="-c timezone=UTC -c work_mem=64MB", application_name="merger"
-            )  # fmt: skip
-        return self._connection
+        self._connection.close()
 
     def _look_at(self, connection: psycopg.Connection, waiting: Waiting, now: datetime) -> bool:
         key = (waiting.table, waiting.bucket)

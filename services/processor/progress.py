@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
+from services.processor.kept_connection import KeptConnection
 from services.processor.ledger import Stream
 from services.processor.metrics import LAG, PROGRESS_AT
 from services.processor.stuck import Position
@@ -36,10 +37,9 @@ class Progress:
         owned: Callable[[], Iterable[int]],
         security: KafkaSecurity = PLAINTEXT,
     ) -> None:
-        self._dsn = dsn
+        self._connection = KeptConnection(dsn, "processor-progress")
         self._stream = stream
         self._owned = owned
-        self._connection: psycopg.Connection | None = None
         self._consumer = Consumer({
             **security.client_config(bootstrap), "group.id": "spendstream-progress", "enable.auto.commit": False,
         })  # fmt: skip
@@ -50,10 +50,8 @@ class Progress:
 
     def report(self) -> Mapping[int, Position]:
         """One round, by partition; raises psycopg.OperationalError or KafkaException when one of the two is away."""
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._dsn, autocommit=True, application_name="processor-progress")
-        connection = self._connection
-        positions = {partition: self._report_one(connection, partition) for partition in sorted(self._owned())}
+        with self._connection.opened() as connection:
+            positions = {partition: self._report_one(connection, partition) for partition in sorted(self._owned())}
         self.lag_messages = sum(at.end_offset - at.next_offset for at in positions.values())
         # A partition that another worker has now is no longer measured here, instead of standing at its last value.
         for partition in self._measured - positions.keys():
@@ -64,16 +62,11 @@ class Progress:
         return positions
 
     def everywhere(self) -> Mapping[int, Position]:
-        """How far all partitions are, whoever owns them, for a worker that owns none: nothing is written.
-
-        Raises as `report` does; call that first.
-        """
+        """How far all partitions are, whoever owns them, for a worker that owns none: nothing is written. Raises as
+        `report` does."""
         topic = self._consumer.list_topics(self._stream.topic, timeout=_TIMEOUT_SECONDS).topics[self._stream.topic]
-        rows = (
-            self._connection.execute(_NEXT, (self._stream.cluster_id, self._stream.topic_id))
-            if self._connection
-            else ()
-        )
+        with self._connection.opened() as connection:
+            rows = connection.execute(_NEXT, (self._stream.cluster_id, self._stream.topic_id)).fetchall()
         counted = {int(partition): int(offset) for partition, offset in rows}
         positions = {}
         for partition in topic.partitions:
@@ -102,5 +95,4 @@ class Progress:
 
     def close(self) -> None:
         self._consumer.close()
-        if self._connection is not None:
-            self._connection.close()
+        self._connection.close()

@@ -10,6 +10,7 @@ import structlog
 
 from deploy.timescale.rollup_ddl import refresh_plain
 from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS, Level, Rollup
+from services.processor.kept_connection import KeptConnection, is_the_one
 from services.processor.metrics import REFRESHED
 from services.processor.retention import read_floors
 from services.processor.statements import CLOSING_LOCK
@@ -41,46 +42,20 @@ class Refresher:
     """One pass per `run_once`. Uses its own connection; not thread-safe."""
 
     def __init__(self, dsn: str, close_after_seconds: int) -> None:
-        self._dsn = dsn
+        self._connection = KeptConnection(dsn, "refresher")
         self._close_after = timedelta(seconds=close_after_seconds)
-        self._connection: psycopg.Connection | None = None
 
     def run_once(self, now: datetime) -> int:
         """Closes what has ended and rebuilds what is dirty; the number of 15-minute buckets done, 0 when another
         process is the refresher. Raises psycopg.Error when the database is away; call again."""
-        try:
-            connection = self._connected()
-            if not self._is_the_one(connection):
+        with self._connection.opened() as connection:
+            if not is_the_one(connection, _REFRESHER_LOCK):
                 return 0
             self._close_buckets(connection, now)
             return self._rebuild(connection)
-        except psycopg.Error:
-            self.close()
-            raise
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="refresher"
-            )
-        return self._connection
-
-    def _is_the_one(self, connection: psycopg.Connection) -> bool:
-        # Session locks nest; asking again while holding would need as many unlocks, so look first.
-        held = connection.execute(
-            "SELECT count(*) FROM pg_locks "
-            "WHERE locktype = 'advisory' AND objid = %s AND pid = pg_backend_pid() AND granted",
-            (_REFRESHER_LOCK,),
-        ).fetchone()
-        if held and held[0]:
-            return True
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_REFRESHER_LOCK,)).fetchone()
-        return bool(row and row[0])
+        self._connection.close()
 
     def _close_buckets(self, connection: psycopg.Connection, now: datetime) -> None:
         """Moves `closed_through` on and marks what that closes, while no flush is under way."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.processor.batch import Decoded
 from services.processor.identify import conflict, half_keys, identities
+from services.processor.kept_connection import KeptConnection
 from services.processor.prepare import TenantNumbers, tenant_column
 from services.processor.sending import copy_rows
 
@@ -40,9 +41,8 @@ class Screen:
     """
 
     def __init__(self, dsn: str, needed: Callable[[], bool]) -> None:
-        self._dsn = dsn
+        self._connection = KeptConnection(dsn, "processor-screen", stages=(_STAGE,))
         self._needed = needed
-        self._connection: psycopg.Connection | None = None
 
     def leave_out(self, decoded: Decoded, tenant_numbers: TenantNumbers, before: Decoded | None) -> bool:
         """Moves events counted before to `repeats`, or to `dead` when their content differs; whether it was done.
@@ -55,7 +55,6 @@ class Screen:
         try:
             counted = self._counted(decoded, tenant_numbers)
         except psycopg.Error:
-            self.close()
             return False
         leave_out(decoded, counted)
         if before is not None:
@@ -63,26 +62,15 @@ class Screen:
         return True
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection.close()
 
     def _counted(self, decoded: Decoded, tenant_numbers: TenantNumbers) -> Counted:
-        connection = self._connected()
         keys = decoded.table.select(["event_key", "content_hash"])
         keys = keys.append_column("tenant_no", tenant_column(decoded.table, tenant_numbers))
         keys = keys.append_column("row_no", pa.array(np.arange(len(keys), dtype=np.int32)))
-        with connection.transaction():
+        with self._connection.opened() as connection, connection.transaction():
             copy_rows(connection, "screened", _COLUMNS, keys)
             return connection.execute(_COUNTED).fetchall()
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor-screen"
-            )
-            self._connection.execute(_STAGE)
-        return self._connection
 
 
 def under_way(decoded: Decoded, before: Decoded) -> Counted:

@@ -12,6 +12,7 @@ import structlog
 from confluent_kafka import Producer
 
 from services.contracts.topics import SPEND_SPIKES
+from services.processor.kept_connection import KeptConnection
 from services.processor.metrics import SPIKES
 from services.processor.spike_relay import relay
 from services.processor.spike_store import UsualHours, detect, open_hours
@@ -33,10 +34,9 @@ class Watch:
     """Collects the series that flushes touch (any thread) and evaluates them in `run_once` (one thread)."""
 
     def __init__(self, dsn: str, producer: Producer, spikes_topic: str = SPEND_SPIKES.name) -> None:
-        self._dsn = dsn
+        self._connection = KeptConnection(dsn, "processor-watch")
         self._producer = producer
         self._spikes_topic = spikes_topic
-        self._connection: psycopg.Connection | None = None
         self._usual_hours = UsualHours()
         self._lock = threading.Lock()
         # Each open hour with the stream time of the last flush that touched it: after a long backlog the stream is
@@ -73,18 +73,17 @@ class Watch:
             touched, late, assigned = self._touched, self._late, self._assigned
             self._touched, self._late, self._assigned = {}, set(), False
         try:
-            connection = self._connected()
-            self._usual_hours.forget(late)
-            if assigned:
-                touched = _still_open(connection) | touched
-            for hour in sorted({one.hour for one in touched}):
-                self._detect(connection, {one: at for one, at in touched.items() if one.hour == hour})
-            relay(connection, self._producer, datetime.now(UTC), self._spikes_topic)
-            self._rests_until = time.monotonic() + rest_after(time.thread_time() - started)
+            with self._connection.opened() as connection:
+                self._usual_hours.forget(late)
+                if assigned:
+                    touched = _still_open(connection) | touched
+                for hour in sorted({one.hour for one in touched}):
+                    self._detect(connection, {one: at for one, at in touched.items() if one.hour == hour})
+                relay(connection, self._producer, datetime.now(UTC), self._spikes_topic)
         except psycopg.Error:
             self._take_back(touched, late, assigned=assigned)
-            self.close()
             raise
+        self._rests_until = time.monotonic() + rest_after(time.thread_time() - started)
 
     def _detect(self, connection: psycopg.Connection, touched: dict[SeriesHour, datetime]) -> None:
         for spike in detect(connection, touched, max(touched.values()), usual_hours=self._usual_hours):
@@ -97,17 +96,8 @@ class Watch:
             self._late |= late
             self._assigned |= assigned
 
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor-watch"
-            )
-        return self._connection
-
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection.close()
 
 
 def _still_open(connection: psycopg.Connection) -> dict[SeriesHour, datetime]:

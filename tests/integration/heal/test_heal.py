@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pricing.book import read_book
@@ -99,6 +100,38 @@ def test_what_the_new_book_cannot_price_either_is_looked_at_once_and_stays_unpri
     assert heal(harness, later) == 1
     harness.refresh(datetime.now(UTC))
     assert sent.differences() == []
+
+
+def test_what_is_too_dear_for_one_chunk_together_is_healed_in_several(
+    harness: Harness, sent: Sent, whole_book: PriceBook
+) -> None:
+    # 10,000 dollars each; a chunk adds up to 4.6 million at most, and so do the sums it writes.
+    for start in range(0, 600, 60):
+        batch = usage_pb2.UsageBatch(events=[sent.producer.event(sent.producer.tenants[0]) for _ in range(60)])
+        for number, event in enumerate(batch.events):
+            event.model, event.customer_id = "gpt-4o", f"customer-{start + number}"
+            event.usage.output_text = 1_000_000_000
+        harness.apply(harness.message(batch, sent.producer.now))
+        sent.events += batch.events
+    assert heal(harness, whole_book) == 600
+    assert sent.waiting() == 0
+    assert harness.one("SELECT count(*) FROM cost_adjustment WHERE tenant_no = ANY(%s)",
+                       list(harness.tenants.numbers(sent.producer.tenants).values())) == (600,)  # fmt: skip
+    harness.refresh(datetime.now(UTC))
+    assert sent.differences() == []
+
+
+def test_a_run_that_retention_took_does_not_come_back(harness: Harness, sent: Sent, whole_book: PriceBook) -> None:
+    sent.send(500)
+    numbers = list(harness.tenants.numbers(sent.producer.tenants).values())
+    count = "SELECT count(*) FROM run_base WHERE tenant_no = ANY(%s)"
+    with psycopg.connect(harness.dsn) as connection:
+        connection.execute("DELETE FROM run_base WHERE tenant_no = ANY(%s) AND run_id LIKE 'run1%%'", (numbers,))
+    (before,) = harness.one(count, numbers)
+    assert heal(harness, whole_book) > 0
+    assert harness.one(count, numbers) == (before,)
+    unpriced = "SELECT sum(unpriced_events) FROM run_base WHERE tenant_no = ANY(%s)"
+    assert harness.one(unpriced, numbers) == (0,), "and those that are there are healed"
 
 
 def test_healing_while_events_stream_in_leaves_no_row_out_and_none_twice(
