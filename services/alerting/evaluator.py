@@ -34,6 +34,7 @@ from services.alerting.stages import Situation, decide
 from services.alerting.troubles import lag, over, refused_book, silence, unpriced_trouble
 from services.alerting.watch_store import (
     BudgetRow,
+    ensure_book_rule,
     read_budgets,
     read_data_through,
     read_last_calls,
@@ -121,6 +122,7 @@ def evaluate_troubles(connection: Connection, now: datetime, telling: Telling) -
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TROUBLE_LOCK])
+        ensure_book_rule(connection)
         rules = [rule for rule in read_rules(connection) if rule.alert_type in TROUBLE_TYPES]
         firings = [firing for rule in rules for firing in _troubles(connection, rule, now)]
         known, going_on = read_known(connection, firings), read_going_on(connection)

@@ -71,6 +71,20 @@ def read_budgets(connection: Connection) -> list[BudgetRow]:
         return [BudgetRow(**row) for row in cursor]
 
 
+BOOK_RULE_NAME = "Price Book Alert"
+_ACTOR = "spendstream"
+_MAKE_BOOK_RULE = (
+    "WITH made AS (INSERT INTO alert_rule (name, alert_type) SELECT %(name)s, 'unpriced_usage' "
+    "WHERE EXISTS (SELECT FROM price_book_refusal) "
+    "AND NOT EXISTS (SELECT FROM alert_rule WHERE alert_type = 'unpriced_usage' AND tenant_id IS NULL) "
+    "AND NOT EXISTS (SELECT FROM admin_log WHERE action = 'alert.create' AND actor_key_id = %(actor)s) "
+    "RETURNING rule_id) "
+    "INSERT INTO admin_log (actor_key_id, actor_name, action, target, detail) "
+    "SELECT %(actor)s, 'Spendstream', 'alert.create', rule_id::text, "
+    "jsonb_build_object('name', %(name)s::text, 'reason', 'a price book was refused') FROM made"
+)
+
+
 def read_unpriced(connection: Connection, start: datetime, end: datetime) -> list[Unpriced]:
     """Tenants with calls in [start, end) that have no price still."""
     rows = connection.execute(
@@ -93,6 +107,12 @@ def read_refused_book(connection: Connection) -> tuple[str, datetime, list[str],
         "SELECT path, refused_at, problems, version_in_force FROM price_book_refusal ORDER BY refused_at DESC LIMIT 1"
     ).fetchone()
     return (row[0], row[1], row[2].splitlines(), row[3]) if row is not None else None
+
+
+def ensure_book_rule(connection: Connection) -> None:
+    """A refused price book is told even where nobody made a rule for it: at the first one, a rule for all tenants is
+    made, once and with an entry in the admin log. Who changes, silences or deletes it has the last word."""
+    connection.execute(_MAKE_BOOK_RULE, {"name": BOOK_RULE_NAME, "actor": _ACTOR})
 
 
 def read_last_calls(connection: Connection, now: datetime) -> list[LastCall]:

@@ -109,6 +109,10 @@ ANTHROPIC = [
     Case("opus 4.1 is dear", "anthropic", "claude-opus-4-1", d(75) / M, {"output_text": 1}),
     Case("batch halves the cache too", "anthropic", "claude-haiku-4-5", d("0.05") / M, {"cache_read": 1},
          service_tier="batch"),
+    Case("sonnet 5.5 before the cut", "anthropic", "claude-sonnet-5-5", d("0.20") / M, {"cache_read": 1},
+         on="2026-10-06T23:59:59+00:00"),
+    Case("sonnet 5.5 from the cut on", "anthropic", "claude-sonnet-5-5", d("0.10") / M, {"cache_read": 1},
+         on="2026-10-07T00:00:00+00:00"),
     Case("haiku 5.5 above 100,000", "anthropic", "claude-haiku-5-5", 100_001 * d("0.50") / M,
          {"input_uncached": 100_001}),
 ]  # fmt: skip
@@ -135,6 +139,11 @@ OTHERS = [
     Case("off-peak", "deepseek", "deepseek-v4-pro", d("1.98") / M, {"output_text": 1}, on="2026-11-20T04:00:00+00:00"),
     Case("peak", "deepseek", "deepseek-v4-pro", d("3.96") / M, {"output_text": 1}, on="2026-11-20T09:59:59+00:00"),
     Case("a weekend", "deepseek", "deepseek-flash", d("0.003") / M, {"cache_read": 1}, on="2026-11-22T09:00:00+00:00"),
+    # The page as it stood in August 2026: V4 Flash, on a Saturday before weekends were off-peak and on one after.
+    Case("a peak Saturday", "deepseek", "deepseek-v4-flash", d("1.32") / M, {"output_text": 1},
+         on="2026-08-22T09:00:00+00:00"),
+    Case("an off-peak Saturday", "deepseek", "deepseek-v4-flash", d("0.66") / M, {"output_text": 1},
+         on="2026-08-29T09:00:00+00:00"),
     # The same page in August 2025: half price by night, until 5 September 2025, 16:00 UTC.
     Case("by day", "deepseek", "deepseek-chat", d("1.10") / M, {"output_text": 1}, on="2025-07-01T16:29:59+00:00"),
     Case("by night", "deepseek", "deepseek-chat", d("0.55") / M, {"output_text": 1}, on="2025-07-01T16:30:00+00:00"),
@@ -147,6 +156,8 @@ OTHERS = [
          on="2026-07-24T15:58:59+00:00"),
     # https://cohere.com/pricing
     Case("reranking", "cohere", "rerank-v3.5", 5 * d("2.00") / 1000, units={"search_units": 5}),
+    # https://docs.voyageai.com/docs/pricing
+    Case("reranking by tokens", "voyageai", "rerank-2.5", 2_400 * d("0.05") / M, {"input_uncached": 2_400}),
     # https://www.pinecone.io/pricing/
     Case("reading vectors", "pinecone", "serverless", 7 * d("16.00") / M, units={"read_units": 7}),
     # https://mistral.ai/pricing/api

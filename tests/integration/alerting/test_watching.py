@@ -160,6 +160,48 @@ def test_a_refused_price_book_is_told_with_its_lines_and_its_end_too(
     assert messages(connection)[-1].startswith("Over: A new price book was refused")
 
 
+def test_a_refused_price_book_is_told_where_nobody_made_a_rule_for_it_and_the_rule_is_made_once(
+    connection: Connection, tmp_path: Path, database: str
+) -> None:
+    connection.execute("DELETE FROM admin_log")
+    limit = add_rule(connection, alert_type="daily_limit", threshold_cents=10_000)
+    now = datetime.now(UTC)
+    assert evaluate_troubles(connection, now, TELLING) == 0
+    assert connection.execute("SELECT rule_id FROM alert_rule").fetchall() == [(limit,)], "a right book needs none"
+    path = tmp_path / "price_book.yaml"
+    path.write_text(RIGHT_BOOK)
+    file = BookFile(path, database)
+    path.write_text(RIGHT_BOOK.replace("tier: cheap", "tier: golden"))
+    for _ in range(3):
+        file.look()
+    assert evaluate_troubles(connection, now, TELLING) == 1
+    assert evaluate_troubles(connection, now + timedelta(minutes=5), TELLING) == 0
+    assert told(connection) == [("all", "A new price book was refused")]
+    made = "SELECT name, alert_type, tenant_id, is_active FROM alert_rule WHERE rule_id <> %s"
+    assert connection.execute(made, [limit]).fetchall() == [("Price Book Alert", "unpriced_usage", None, True)]
+    ((action, name),) = connection.execute("SELECT action, detail ->> 'name' FROM admin_log").fetchall()
+    assert (action, name) == ("alert.create", "Price Book Alert")
+    # Who deletes it does not get it again, whatever is refused.
+    connection.execute("DELETE FROM alert_rule WHERE rule_id <> %s", [limit])
+    assert evaluate_troubles(connection, now + timedelta(minutes=6), TELLING) == 0
+    assert connection.execute("SELECT rule_id FROM alert_rule").fetchall() == [(limit,)]
+    path.write_text(RIGHT_BOOK)
+    for _ in range(3):
+        file.look()
+    file.close()
+
+
+def test_who_silenced_the_rule_for_unpriced_usage_gets_no_other_one(connection: Connection) -> None:
+    connection.execute("DELETE FROM admin_log")
+    add_rule(connection, alert_type="unpriced_usage", threshold_percent=None, is_active=False)
+    connection.execute(
+        "INSERT INTO price_book_refusal (path, problems, version_in_force) VALUES ('book.yaml', 'wrong', '1')"
+    )
+    assert evaluate_troubles(connection, NOW, TELLING) == 0
+    assert connection.execute("SELECT count(*) FROM alert_rule").fetchone() == (1,)
+    connection.execute("DELETE FROM price_book_refusal")
+
+
 def test_silence_is_told_when_a_tenant_that_called_calls_no_more(connection: Connection) -> None:
     tenant_no = make_tenant(connection, "acme-corp")
     make_tenant(connection, "never-called")
