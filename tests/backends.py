@@ -63,8 +63,8 @@ def running_backends() -> Iterator[Backends]:
 
 
 @contextmanager
-def fresh_database(dsn: str) -> Iterator[str]:
-    """The DSN of a new, migrated database on the server of `dsn`; it is dropped afterwards.
+def fresh_database(dsn: str, revision: str = "head") -> Iterator[str]:
+    """The DSN of a new database on the server of `dsn`, migrated to `revision`; it is dropped afterwards.
 
     No connection is held meanwhile: a test may kill the server.
     """
@@ -74,7 +74,7 @@ def fresh_database(dsn: str) -> Iterator[str]:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
         fresh = with_database(dsn, name)
-        migrate(fresh)
+        migrate(fresh, revision)
         yield fresh
     finally:
         with psycopg.connect(dsn, autocommit=True) as connection:

@@ -18,12 +18,17 @@ from tests.ledger import Books, books
 
 
 @pytest.fixture(scope="module", params=["postgresql", "timescaledb"])
-def storage(request: pytest.FixtureRequest, backends: Backends) -> Iterator[str]:
-    """The DSN of a fresh, migrated database of each kind."""
-    dsn = backends.database_dsn
+def server(request: pytest.FixtureRequest, backends: Backends) -> str:
+    """The DSN of a server of each kind."""
     if request.param == "timescaledb":
-        dsn = request.getfixturevalue("timescale_dsn")
-    with fresh_database(dsn) as fresh:
+        return str(request.getfixturevalue("timescale_dsn"))
+    return backends.database_dsn
+
+
+@pytest.fixture(scope="module")
+def storage(server: str) -> Iterator[str]:
+    """The DSN of a fresh, migrated database of each kind."""
+    with fresh_database(server) as fresh:
         yield fresh
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from deploy.timescale.migrate import migrate
 from services.contracts.rollups import ROLLUPS, Rollup
 from services.processor.copying import EVENT_COLUMNS
+from tests.backends import fresh_database
 
 
 def columns(dsn: str, relation: str) -> dict[str, str]:
@@ -31,8 +33,24 @@ def test_the_event_table_has_exactly_the_columns_that_are_copied(storage: str) -
 
 
 def test_migrating_again_changes_nothing(storage: str) -> None:
-    from deploy.timescale.migrate import migrate
-
     before = columns(storage, "usage_event")
     migrate(storage)
     assert columns(storage, "usage_event") == before
+
+
+def test_a_store_of_before_tenants_overrides_keeps_its_books_and_takes_overrides(server: str) -> None:
+    with fresh_database(server, "0004") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("INSERT INTO tenant (tenant_id, name) VALUES ('acme', 'Acme')")
+        connection.execute("INSERT INTO price_book (version, body) VALUES ('7+abc', 'providers: …')")
+        migrate(dsn)
+        assert connection.execute("SELECT version, body, overrides FROM price_book").fetchall() == [
+            ("7+abc", "providers: …", "")
+        ]
+        override = (
+            "INSERT INTO price_override (tenant_id, provider, model, effective_from, effective_until, terms, reason, "
+            "created_by) VALUES ('acme', 'openai', '*', '2026-02-01', %s, '{}', 'contract', 'an admin')"
+        )
+        connection.execute(override, ["2027-01-01"])
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(override, ["2026-01-01"])
+        assert connection.execute("SELECT count(*) FROM price_override").fetchone() == (1,)

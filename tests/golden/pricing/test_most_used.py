@@ -36,5 +36,5 @@ def test_each_costs_what_was_read(row: dict[str, Any]) -> None:
             BOOK, {usage_class: 1_000}, provider=row["provider"], model=row["model"],
             occurred_at_us=int(noon.timestamp()) * 1_000_000,
         )  # fmt: skip
-        assert priced.cost_pico_usd is not None, priced.reason
+        assert priced.cost_pico_usd is not None, priced.unpriced_reason
         assert usd_decimal(priced.cost_pico_usd) == Decimal(usd_per_million) / 1_000, usage_class

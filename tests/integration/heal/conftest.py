@@ -8,11 +8,11 @@ import pytest
 
 from pricing.book import read_book
 from pricing.entries import PriceBook
-from tests.contract.storage.conftest import own, storage
+from tests.contract.storage.conftest import own, server, storage
 from tests.contract.storage.harness import Harness
 from tests.integration.heal.price_books import WITH_GPT_4O, WITHOUT_GPT_4O
 
-__all__ = ["own", "storage"]
+__all__ = ["own", "server", "storage"]
 
 
 @pytest.fixture

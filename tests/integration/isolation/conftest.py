@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from tests.contract.storage.conftest import server as server
 from tests.contract.storage.conftest import storage as storage
 from tests.integration.query.store import add_tenant, fold, heal_some, insert_raw, random_events
 
