@@ -41,6 +41,13 @@ def test_the_grpcurl_command_sends_an_acceptable_event(document: str) -> None:
     assert [admit(event) for event in request.batch.events] == [None]
 
 
+def test_the_programs_of_other_languages_are_ten_lines() -> None:
+    text = (ROOT / "docs/other-languages.md").read_text()
+    (typescript,) = re.findall(r"^```ts\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (go,) = re.findall(r"^func main\(\) \{\n(.*?)^\}$", text, re.DOTALL | re.MULTILINE)
+    assert [len(list(filter(None, program.splitlines()))) for program in (typescript, go)] == [10, 10]
+
+
 @pytest.mark.parametrize("document", [*ALL, "services/sdk/README.md"])
 def test_links_to_files_lead_somewhere(document: str) -> None:
     path = ROOT / document
