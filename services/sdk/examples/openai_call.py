@@ -18,8 +18,12 @@ MODEL = "gpt-4o-mini"
 
 def main() -> int:
     question = " ".join(sys.argv[1:]) or "Say hello in five words."
+    key = os.environ.get("SPENDSTREAM_KEY", "")
+    if not key or not os.environ.get("OPENAI_API_KEY"):
+        print("Set OPENAI_API_KEY, and SPENDSTREAM_KEY to an ingest key", file=sys.stderr)
+        return 2
     url = os.environ.get("SPENDSTREAM_GATEWAY_URL", "http://127.0.0.1:8080")
-    with Meter(url, os.environ["SPENDSTREAM_KEY"], os.environ.get("SPENDSTREAM_TENANT", "example")) as meter:
+    with Meter(url, key, os.environ.get("SPENDSTREAM_TENANT", "example")) as meter:
         with meter.run("question_answerer"):
             started = time.monotonic()
             try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Required, Self, TypedDict, TypeVar, Unpack, overload
@@ -121,7 +121,8 @@ class Meter:
         topic: str = "usage.events.v1",
     ) -> Self:
         """A meter that writes to Kafka itself, for trusted services; needs the extra `kafka`."""
-        from spendstream_sdk.kafka_transport import KafkaTransport
+        with _needs("kafka"):
+            from spendstream_sdk.kafka_transport import KafkaTransport
 
         meter = cls.__new__(cls)
         meter._open(KafkaTransport(bootstrap, timeout_seconds, config, topic), tenant_id, defaults, limits)
@@ -144,7 +145,8 @@ class Meter:
 
         `tls` with the system's certificate authorities, or those of `root_certificates` (PEM).
         """
-        from spendstream_sdk.grpc_transport import GrpcTransport
+        with _needs("grpc"):
+            from spendstream_sdk.grpc_transport import GrpcTransport
 
         transport = GrpcTransport(target, key, timeout_seconds, tls=tls, root_certificates=root_certificates)
         meter = cls.__new__(cls)
@@ -246,6 +248,15 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.close)
+
+
+@contextmanager
+def _needs(extra: str) -> Iterator[None]:
+    """A library of an extra that isn't installed is said by what installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f'{error}: pip install "spendstream-sdk[{extra}]"', name=error.name) from error
 
 
 def _copied(value: object) -> object:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,39 @@ def test_a_forked_child_sends_its_own_calls_and_its_parent_its_own_each_once(doo
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": str(SDK)}, timeout=30)
     assert (len(door.event_ids), len(set(door.event_ids))) == (21, 21)
+
+
+def test_the_example_of_a_real_call_sends_what_openais_library_returned(door: Door) -> None:
+    answer = {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini", "service_tier": "default",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello there."}}],
+        "usage": {"prompt_tokens": 20, "completion_tokens": 6, "total_tokens": 26},
+    }  # fmt: skip
+
+    class Vendor(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Says nothing."""
+
+    vendor = ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+    threading.Thread(target=vendor.serve_forever, daemon=True).start()
+    keys = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"http://127.0.0.1:{vendor.server_address[1]}"}
+    meter = {"SPENDSTREAM_KEY": "key", "SPENDSTREAM_GATEWAY_URL": door.url, "PYTHONPATH": str(SDK)}
+    try:
+        command = [sys.executable, str(SDK / "examples" / "openai_call.py")]
+        done = subprocess.run(command, env={**os.environ, **keys, **meter}, capture_output=True, text=True, timeout=60)
+    finally:
+        vendor.shutdown()
+        vendor.server_close()
+    assert (done.returncode, done.stdout) == (
+        0, "Hello there.\nStats(queued=0, sent=1, rejected=0, dropped=0, failed=0)\n"
+    ), done.stderr  # fmt: skip
+    assert len(door.event_ids) == 1
