@@ -67,12 +67,20 @@ def view_statements() -> Iterator[str]:
         yield from _grants(name)
 
 
+def database_statements() -> Iterator[str]:
+    """Who may connect. A dump of a database doesn't hold that, so it is said anew at each start."""
+    logins = "SELECT r.role_name FROM public.tenant_role AS r JOIN pg_roles ON rolname = r.role_name"
+    yield (
+        "DO $$ DECLARE login name; BEGIN "
+        "EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); "
+        f"FOR login IN SELECT '{API_ROLE}' UNION {logins} LOOP "
+        "EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), login); END LOOP; END $$"
+    )
+
+
 def privilege_statements() -> Iterator[str]:
     """What everybody has by default is taken away; roles get the schema of views and nothing else."""
-    yield (
-        "DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); "
-        f"EXECUTE format('GRANT CONNECT ON DATABASE %I TO {API_ROLE}', current_database()); END $$"
-    )
+    yield from database_statements()
     yield "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC"
     yield f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {SCHEMA} FROM PUBLIC"
     for role in (API_ROLE, GRAFANA_ROLE):

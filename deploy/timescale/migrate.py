@@ -11,6 +11,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from deploy.timescale.isolation import database_statements
+
 # Two migrations at once would race; the second waits here and then finds nothing to do.
 _MIGRATION_LOCK = 720_301
 
@@ -29,6 +31,9 @@ def migrate(dsn: str, revision: str = "head") -> None:
         connection.commit()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        if revision == "head":
+            for statement in database_statements():
+                connection.execute(text(statement.replace(":", "\\:")))
         connection.commit()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
         connection.commit()

@@ -54,3 +54,19 @@ def test_a_store_of_before_tenants_overrides_keeps_its_books_and_takes_overrides
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(override, ["2026-01-01"])
         assert connection.execute("SELECT count(*) FROM price_override").fetchone() == (1,)
+
+
+def test_who_may_connect_is_said_anew_as_a_restored_dump_does_not_hold_it(storage: str) -> None:
+    def may_connect(role: str) -> bool:
+        with psycopg.connect(storage) as connection:
+            query = "SELECT has_database_privilege(%s, current_database(), 'CONNECT')"
+            row = connection.execute(query, (role,)).fetchone()
+        return row == (True,)
+
+    with psycopg.connect(storage) as connection:
+        name = connection.info.dbname
+        connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO PUBLIC'.encode())
+        connection.execute(f'REVOKE CONNECT ON DATABASE "{name}" FROM spendstream_api'.encode())
+    assert may_connect("public")
+    migrate(storage)
+    assert (may_connect("public"), may_connect("spendstream_api")) == (False, True)
