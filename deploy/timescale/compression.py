@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from services.contracts.retention import Kept, Retention
 
 
-def compression_statements(retention: Retention) -> Iterator[str]:
-    """Enables the columnstore and sets its policy for every relation that has one, replacing a policy there was."""
+def compression_statements(retention: Retention, only: Collection[str] = ()) -> Iterator[str]:
+    """Enables the columnstore and sets its policy for every relation that has one, replacing a policy there was.
+    `only`: for these."""
     for kept in retention.relations():
-        if kept.compress_after_days is None:
+        if kept.compress_after_days is None or (only and kept.name not in only):
             continue
         table = kept.table(timescale=True)
         kind = "TABLE" if kept.base else "MATERIALIZED VIEW"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from services.contracts.isolation import API_ROLE, GRAFANA_ROLE, SCHEMA
-from services.contracts.rollups import ROLLUPS
+from services.contracts.rollups import FAMILIES
 
 # What a tenant's rows are known by: tenant_no, or tenant_id where people write it.
 _BY_NUMBER = (
     "tenant", "agent_label", "usage_event", "cost_adjustment", "unpriced_event", "event_identity", "run_base", "run",
-    "spike", *(rollup.view(level) for rollup in ROLLUPS for level in rollup.levels),
+    "spike", *(rollup.view(level) for rollup in FAMILIES for level in rollup.levels),
 )  # fmt: skip
 _BY_ID = ("budget", "alert", "alert_rule")
 # What is nobody's in particular: how far the stream is counted, which buckets wait, from when on a level is complete.
@@ -54,14 +54,17 @@ def role_statements() -> Iterator[str]:
         )
 
 
-def view_statements() -> Iterator[str]:
-    """Makes the views anew; a revision that changes a column of what they show runs this again."""
+def view_statements(only: Collection[str] = ()) -> Iterator[str]:
+    """Makes the views anew; a revision that adds some, or changes a column of what they show, runs this again. `only`:
+    views of tenants' rows of these relations."""
     for name, condition in _conditions():
+        if only and name not in only:
+            continue
         yield f"DROP VIEW IF EXISTS {SCHEMA}.{name}"
         # The barrier: no condition of the reader's is tried on a row of another's.
         yield f"CREATE VIEW {SCHEMA}.{name} WITH (security_barrier) AS SELECT * FROM public.{name} WHERE {condition}"
         yield from _grants(name)
-    for name, columns in _OF_ALL.items():
+    for name, columns in () if only else _OF_ALL.items():
         yield f"DROP VIEW IF EXISTS {SCHEMA}.{name}"
         yield f"CREATE VIEW {SCHEMA}.{name} AS SELECT {columns} FROM public.{name}"
         yield from _grants(name)

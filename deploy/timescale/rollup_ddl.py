@@ -59,9 +59,10 @@ def hypertable(table: str, column: str, chunk: str) -> str:
 
 
 def _source(rollup: Rollup, level: Level) -> str:
-    """What a level is summed from on TimescaleDB: aggregates stand on hypertables or aggregates, not on views."""
-    below = rollup.levels[rollup.levels.index(level) - 1]
-    return rollup.base_table if below == rollup.base_level else rollup.view(below)
+    """What a level is summed from: aggregates of TimescaleDB stand on hypertables or aggregates, not on views; and a view
+    over a base table would sum up twice."""
+    family, below = rollup.below(level)
+    return family.view(below) if below in family.built_levels else family.base_table
 
 
 def timescale_level(rollup: Rollup, level: Level) -> str:
@@ -82,7 +83,7 @@ def date_bin(level: Level, column: str = "bucket") -> str:
 
 def plain_level(rollup: Rollup, level: Level) -> list[str]:
     """Table and view of a level on plain PostgreSQL."""
-    table, below = f"{rollup.view(level)}_mat", rollup.view(rollup.levels[rollup.levels.index(level) - 1])
+    table, below = f"{rollup.view(level)}_mat", _source(rollup, level)
     columns = [
         "bucket timestamptz NOT NULL",
         "tenant_no integer NOT NULL",
@@ -106,9 +107,7 @@ def plain_level(rollup: Rollup, level: Level) -> list[str]:
 
 def refresh_plain(rollup: Rollup, level: Level) -> list[str]:
     """Rebuilds the buckets that start in the array `%(buckets)s` of one level from the level below, which is built."""
-    below = rollup.levels[rollup.levels.index(level) - 1]
-    # The table, not the view: that would look at everything newer than what is built, once for each bucket.
-    source = rollup.view(below) if below == rollup.base_level else f"{rollup.view(below)}_mat"
+    source = _stored_below(rollup, level)
     table, names = f"{rollup.view(level)}_mat", ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
     # OFFSET 0 keeps it a lookup per bucket; flattened, it compares every bucket with every row there is.
     finer = f"SELECT * FROM {source} WHERE bucket >= b AND bucket < b + INTERVAL '{_INTERVAL[level]}' OFFSET 0"
@@ -123,8 +122,25 @@ def refresh_plain(rollup: Rollup, level: Level) -> list[str]:
     ]
 
 
-def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
-    """Everything one family needs, in order."""
+def fill_plain(rollup: Rollup, level: Level) -> str:
+    """Builds a level that is new and empty, as far as levels are built; after the level below it."""
+    names = ", ".join(("bucket", "tenant_no", *rollup.dimensions, *rollup.measures))
+    return (
+        f"INSERT INTO {rollup.view(level)}_mat ({names}) SELECT {date_bin(level)} AS bin, {_group(rollup)}, "
+        f"{_summed(rollup)} FROM {_stored_below(rollup, level)} "
+        f"WHERE bucket < materialized_before(INTERVAL '{_INTERVAL[level]}') "
+        f"GROUP BY bin, {_group(rollup)} ORDER BY bin, {_group(rollup)}"
+    )
+
+
+def _stored_below(rollup: Rollup, level: Level) -> str:
+    """The table that a level is built from on plain PostgreSQL. Not the view over it, which would look at everything
+    newer than what is built, once for each bucket, or sum up twice."""
+    family, below = rollup.below(level)
+    return f"{family.view(below)}_mat" if below in family.built_levels else family.base_table
+
+
+def _base_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
     statements = [
         base_table(rollup),
         f"CREATE INDEX ON {rollup.base_table} (tenant_no, bucket)",
@@ -132,7 +148,12 @@ def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
     ]
     if timescale:
         statements.append(hypertable(rollup.base_table, "bucket", _CHUNK[rollup.base_level]))
-    statements.append(base_view(rollup))
-    for level in rollup.levels[1:]:
+    return [*statements, base_view(rollup)]
+
+
+def rollup_statements(rollup: Rollup, *, timescale: bool) -> list[str]:
+    """Everything one family needs, in order; after the family that it is summed from."""
+    statements = [] if rollup.wide is not None else _base_statements(rollup, timescale=timescale)
+    for level in rollup.built_levels:
         statements += [timescale_level(rollup, level)] if timescale else plain_level(rollup, level)
     return statements

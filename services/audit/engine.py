@@ -24,7 +24,7 @@ from services.audit.identities import Looks, build_identities
 from services.audit.ledger import BrokerEnds
 from services.audit.report import Difference, Identity, PartitionRow, Report
 from services.audit.statements import DIFFERENCES_MAX, Relation
-from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS
+from services.contracts.rollups import FAMILIES, LEVEL_SECONDS
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -35,9 +35,9 @@ _STATEMENT_SECONDS_MAX: Final = 120
 EVENTS_PER_RANGE: Final = 400_000
 _RANGE_MAX: Final = timedelta(days=31)
 HOUR_RELATIONS: Final[tuple[Relation, ...]] = tuple(
-    (rollup, level) for rollup in ROLLUPS for level in rollup.levels if level != "day"
+    (rollup, level) for rollup in FAMILIES for level in rollup.levels if level != "day"
 )
-DAY_RELATIONS: Final[tuple[Relation, ...]] = tuple((rollup, "day") for rollup in ROLLUPS)
+DAY_RELATIONS: Final[tuple[Relation, ...]] = tuple((rollup, "day") for rollup in FAMILIES)
 _Found = tuple[str, datetime, int, str, int, int]
 """Relation, bucket, tenant number, measure, expected, found."""
 
@@ -194,7 +194,7 @@ def _check_hours(connection: psycopg.Connection, question: Question, seen: _Seen
 
 def _check_days(connection: psycopg.Connection, question: Question, seen: _Seen) -> None:
     """Days against their hours; where they differ, against the raw events, to say which of the two is wrong."""
-    hour_names = [rollup.view("hour") for rollup in ROLLUPS]
+    hour_names = [rollup.view("hour") for rollup in FAMILIES]
     by_day: dict[datetime, list[str]] = {}
     for hour in sorted({hour for name in hour_names for hour in seen.looks[name].rows}):
         by_day.setdefault(_floor(hour, DAY), []).append(_print(seen, hour_names, hour))
@@ -207,14 +207,14 @@ def _check_days(connection: psycopg.Connection, question: Question, seen: _Seen)
     suspects: set[datetime] = set()
     before = len(seen.found)
     for start, end in ranges(unknown, prints, DAY):
-        query = statements.days_against_hours(ROLLUPS, question.tenants)
+        query = statements.days_against_hours(FAMILIES, question.tenants)
         suspects |= {row[1] for row in _rows(connection, query, start, end)}
     raw_floor = seen.floors.get("usage_event", _ALWAYS)
     for day in sorted(suspects):
         if day >= raw_floor:
             _ask(connection, seen, statements.differences(DAY_RELATIONS, question.tenants), day, day + DAY)
         else:
-            _ask(connection, seen, statements.days_against_hours(ROLLUPS, question.tenants), day, day + DAY)
+            _ask(connection, seen, statements.days_against_hours(FAMILIES, question.tenants), day, day + DAY)
     bad = {_floor(one[1], DAY) for one in seen.found[before:]} | suspects
     _judge(seen, "day", prints, unknown, bad, DAY)
 
@@ -276,7 +276,7 @@ def _difference(one: _Found, seen: _Seen, tenants: Mapping[int, str]) -> Differe
     )
 
 
-_BUILT: Final = {rollup.view(level): level for rollup in ROLLUPS for level in rollup.levels[1:]}
+_BUILT: Final = {rollup.view(level): level for rollup in FAMILIES for level in rollup.built_levels}
 
 
 def _waits(relation: str, bucket: datetime, seen: _Seen) -> bool:

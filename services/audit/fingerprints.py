@@ -15,8 +15,8 @@ _MONEY = ("billed_pico_usd", "adjustment_pico_usd")
 
 def of_rollup(rollup: Rollup, level: Level, tenants: tuple[int, ...] | None) -> str:
     """(bucket, rows, hash, calls, cost, calls of known tenants, cost of known tenants) by hour, days by day."""
-    relation = rollup.base_table if level == rollup.base_level else rollup.view(level)
-    partition = ("kafka_partition",) if level == rollup.base_level else ()
+    relation = rollup.view(level) if level in rollup.built_levels else rollup.base_table
+    partition = () if level in rollup.built_levels else ("kafka_partition",)
     columns = ", ".join(
         f"t.{name}" for name in ("bucket", "tenant_no", *partition, *rollup.dimensions, *rollup.measures)
     )

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from services.audit.report import Difference, Identity
-from services.contracts.rollups import ROLLUPS, UNITS
+from services.contracts.rollups import FAMILIES, UNITS
 
 # Positions in the looks of a rollup, after rows and hash.
 _CALLS, _COST, _KNOWN_CALLS, _KNOWN_COST = 2, 3, 4, 5
-_RELATIONS: Final = tuple((rollup, rollup.view(level)) for rollup in ROLLUPS for level in rollup.levels)
+_RELATIONS: Final = tuple((rollup, rollup.view(level)) for rollup in FAMILIES for level in rollup.levels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from typing import Final
 
 from pricing.usage import COMPLETION_CLASSES, PROMPT_CLASSES, USAGE_CLASSES
 from services.contracts.limits import LATE_SECONDS
-from services.contracts.rollups import LATENCY, LATENCY_BUCKET_MAX, ROLLUPS, UNITS, USAGE, Rollup, latency_bound_ms
+from services.contracts.rollups import FAMILIES, LATENCY, LATENCY_BUCKET_MAX, UNITS, USAGE, Rollup, latency_bound_ms
 
 # Latencies are whole milliseconds: one is past bound(b) exactly when it reaches floor(bound(b)) + 1.
 _THRESHOLDS: Final = ",".join(str(int(latency_bound_ms(bucket)) + 1) for bucket in range(LATENCY_BUCKET_MAX))
 LATENCY_BUCKET_SQL: Final = f"width_bucket(e.latency_ms, '{{{_THRESHOLDS}}}'::bigint[])"
-EVENT_ROLLUPS: Final[tuple[Rollup, ...]] = tuple(rollup for rollup in ROLLUPS if rollup != UNITS)
+EVENT_ROLLUPS: Final[tuple[Rollup, ...]] = tuple(rollup for rollup in FAMILIES if rollup != UNITS)
 _HEALED: Final = "a.healed IS TRUE"
 _DELTA: Final = "coalesce(a.delta_pico_usd, 0)"
 

@@ -18,7 +18,7 @@ from deploy.timescale.rollup_ddl import date_bin, refresh_plain
 from services.audit.checkpoint import read_floors
 from services.audit.measures import LATENCY_BUCKET_SQL, RAW_MEASURES, adjusted
 from services.audit.statements import within
-from services.contracts.rollups import LATENCY, LEVEL_SECONDS, ROLLUPS, UNITS, Level, Rollup
+from services.contracts.rollups import FAMILIES, LATENCY, LEVEL_SECONDS, ROLLUPS, UNITS, Level, Rollup
 
 # The same lock as the refresher's: no bucket closes, and no flush adds to one, while it is held alone.
 CLOSING_LOCK: Final = 720_302
@@ -31,7 +31,8 @@ _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _LEVELS: Final[tuple[tuple[Rollup, Level], ...]] = tuple(
     sorted(
-        ((rollup, level) for rollup in ROLLUPS for level in rollup.levels[1:]), key=lambda pair: LEVEL_SECONDS[pair[1]]
+        ((rollup, level) for rollup in FAMILIES for level in rollup.built_levels),
+        key=lambda pair: LEVEL_SECONDS[pair[1]],
     )
 )
 
@@ -208,7 +209,8 @@ def _refresh_plain(connection: psycopg.Connection, start: datetime, end: datetim
     state = connection.execute("SELECT materialized_through FROM rollup_state").fetchone()
     floors = read_floors(connection)
     for rollup, level in _LEVELS:
-        below = rollup.view(rollup.levels[rollup.levels.index(level) - 1])
+        family, finer = rollup.below(level)
+        below = family.view(finer)
         buckets = [
             bucket
             for bucket in _buckets(start, end, level)
@@ -231,7 +233,8 @@ def _refresh_timescale(connection: psycopg.Connection, start: datetime, end: dat
     state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
     floors = read_floors(connection)
     for rollup, level in _LEVELS:
-        below = rollup.view(rollup.levels[rollup.levels.index(level) - 1])
+        family, finer = rollup.below(level)
+        below = family.view(finer)
         buckets = [
             bucket
             for bucket in _buckets(start, end, level)

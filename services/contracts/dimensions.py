@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pricing.usage import COMPLETION_CLASSES, PROMPT_CLASSES, USAGE_CLASSES
-from services.contracts.rollups import CHANNEL, CUSTOMER, LATENCY, REGION, USAGE, Rollup
+from services.contracts.rollups import CHANNEL, CUSTOMER, LATENCY, NARROWED, REGION, USAGE, Rollup
 
 Unit = Literal["usd", "count", "ms"]
 Kind = Literal["sum", "ratio", "percentile"]
@@ -34,7 +34,9 @@ DIMENSIONS: Final[tuple[str, ...]] = (
 """Names in the API; but for the tenant also column names in rollups and raw events. '' is what the event left out."""
 
 SUM_ROLLUPS: Final[tuple[Rollup, ...]] = (CHANNEL, REGION, USAGE, CUSTOMER)
-"""Rollups that sum calls and money; the planner estimates which is cheapest."""
+"""Rollups that sum calls and money, as the processor writes them."""
+READ_ROLLUPS: Final[tuple[Rollup, ...]] = (*SUM_ROLLUPS, *NARROWED)
+"""Those that answer; the planner estimates which is cheapest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def is_answered(rollup: Rollup, dimensions: Iterable[str], quantities: Iterable[
 def answering_rollups(dimensions: Iterable[str], quantities: Iterable[str]) -> tuple[Rollup, ...]:
     """The rollups that answer; none where only raw events do."""
     wanted, held = tuple(dimensions), tuple(quantities)
-    return tuple(rollup for rollup in SUM_ROLLUPS if is_answered(rollup, wanted, held))
+    return tuple(rollup for rollup in READ_ROLLUPS if is_answered(rollup, wanted, held))
 
 
 def is_latency_answered(dimensions: Iterable[str]) -> bool:

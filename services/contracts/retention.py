@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from services.contracts.limits import ACCEPT_PAST_SECONDS
-from services.contracts.rollups import ROLLUPS, Level, Rollup
+from services.contracts.rollups import FAMILIES, Level, Rollup
 
 # Events may come for so many days back; rows they are added to stay open and uncompressed at least as long.
 ACCEPT_PAST_DAYS = -(-ACCEPT_PAST_SECONDS // 86_400)
@@ -35,7 +35,7 @@ class Kept:
     @property
     def base(self) -> bool:
         """Whether the processor writes it, so that it is a table of its own in both stores."""
-        return self.rollup is None or self.level == self.rollup.base_level
+        return self.rollup is None or self.level not in self.rollup.built_levels
 
     def table(self, *, timescale: bool) -> str:
         """What the rows are dropped from: a table, or on TimescaleDB a continuous aggregate."""
@@ -99,7 +99,7 @@ class Retention:
         after = ACCEPT_PAST_DAYS + _MARGIN_DAYS
         levels = [
             Kept(rollup.view(level), "bucket", self.of_level(level), after, rollup, level)
-            for rollup in ROLLUPS
+            for rollup in FAMILIES
             for level in rollup.levels
         ]
         return (

@@ -38,7 +38,8 @@ class Rollup:
 
     `{name}_{level}` is what readers select from: `bucket timestamptz, tenant_no integer`, the dimensions as text
     ('' where the event said nothing), the measures as bigint. The processor writes `{name}_{levels[0]}_base`, whose
-    rows also carry `kafka_partition`, so that two workers never share a row.
+    rows also carry `kafka_partition`, so that two workers never share a row. A family that is `wide` summed by fewer
+    dimensions has no base: the refresher builds its first level from the same level of `wide`.
     """
 
     name: str
@@ -47,10 +48,23 @@ class Rollup:
     measures: tuple[str, ...]
     # Dimensions that are small integers instead of text (a histogram's bucket).
     integer_dimensions: tuple[str, ...] = ()
+    wide: Rollup | None = None
 
     @property
     def base_level(self) -> Level:
+        """The level that is exact at every moment, where the family has one."""
         return self.levels[0]
+
+    @property
+    def built_levels(self) -> tuple[Level, ...]:
+        """The levels that the refresher builds, finest first."""
+        return self.levels if self.wide is not None else self.levels[1:]
+
+    def below(self, level: Level) -> tuple[Rollup, Level]:
+        """What a built level is summed from."""
+        if level == self.levels[0] and self.wide is not None:
+            return self.wide, level
+        return self, self.levels[self.levels.index(level) - 1]
 
     @property
     def base_table(self) -> str:
@@ -74,7 +88,15 @@ REGION = Rollup("region", ("hour", "day"), ("region", "prompt_template_id"), NAR
 LATENCY = Rollup("latency", ("hour", "day"), ("feature", "model", "latency_bucket"), ("calls",), ("latency_bucket",))
 UNITS = Rollup("units", ("hour", "day"), ("feature", "provider", "model", "unit"), ("quantity",))
 
+# What the processor writes with every flush.
 ROLLUPS = (USAGE, CUSTOMER, CHANNEL, REGION, LATENCY, UNITS)
+
+# The same with fewer dimensions, for questions over months: a tenant's customers or users have a row each a day instead
+# of one for each model they used, an hour has a row for each provider instead of each agent, model and status.
+PROVIDER = Rollup("provider", ("hour", "day"), ("provider",), USAGE_MEASURES, wide=USAGE)
+SPENDER = Rollup("spender", ("hour", "day"), ("customer_id", "user_id"), NARROW_MEASURES, wide=CUSTOMER)
+NARROWED = (PROVIDER, SPENDER)
+FAMILIES = (*ROLLUPS, *NARROWED)
 
 # Buckets grow by 2 ** (1 / 4): a percentile read from them is at most 19 % above the true one. 0 holds latency 0..1 ms.
 LATENCY_BUCKETS_PER_DOUBLING = 4

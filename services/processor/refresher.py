@@ -9,7 +9,7 @@ import psycopg
 import structlog
 
 from deploy.timescale.rollup_ddl import refresh_plain
-from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS, Level, Rollup
+from services.contracts.rollups import FAMILIES, LEVEL_SECONDS, Level, Rollup
 from services.processor.kept_connection import KeptConnection, is_the_one
 from services.processor.metrics import REFRESHED
 from services.processor.retention import read_floors
@@ -99,7 +99,7 @@ def _has_timescale(connection: psycopg.Connection) -> bool:
 
 def _levels() -> list[tuple[Rollup, Level]]:
     """Every level above a base, finest first: each is built from the one below."""
-    built = [(rollup, level) for rollup in ROLLUPS for level in rollup.levels[1:]]
+    built = [(rollup, level) for rollup in FAMILIES for level in rollup.built_levels]
     return sorted(built, key=lambda pair: LEVEL_SECONDS[pair[1]])
 
 
@@ -109,7 +109,8 @@ def _starts(
     """The buckets of a level that hold these and can be built: where the level below was dropped, building again would
     erase what is left of it."""
     starts = sorted({_floor(bucket, LEVEL_SECONDS[level]) for bucket in buckets})
-    floor = floors.get(rollup.view(rollup.levels[rollup.levels.index(level) - 1]))
+    family, below = rollup.below(level)
+    floor = floors.get(family.view(below))
     kept = [start for start in starts if floor is None or start >= floor]
     if len(kept) < len(starts):
         log.warning("left as it is: what it would be built from was dropped", level=rollup.view(level),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import psycopg
 
-from services.contracts.rollups import ROLLUPS, Level, Rollup
+from services.contracts.rollups import NARROWED, ROLLUPS, Level, Rollup
 
 DAYS: Final = 90
 TENANTS: Final = 20
@@ -85,7 +85,9 @@ def _tables() -> Iterator[str]:
     yield from ("usage_event", "event_identity", "run_base")
     for rollup in ROLLUPS:
         yield rollup.base_table
-        yield from (f"{rollup.view(level)}_mat" for level in rollup.levels[1:])
+        yield from (f"{rollup.view(level)}_mat" for level in rollup.built_levels)
+    for rollup in NARROWED:
+        yield from (f"{rollup.view(level)}_mat" for level in rollup.built_levels)
 
 
 def _bare(connection: psycopg.Connection[Any]) -> list[str]:
@@ -232,7 +234,10 @@ def _folds() -> Iterator[str]:
             f"INSERT INTO piece_{rollup.base_table} ({names}) SELECT date_trunc('{rollup.base_level}', occurred_at), "
             f"tenant_no, kafka_partition, {', '.join([*dimensions, *sums])} FROM piece_usage_event GROUP BY {keys}"
         )
-        for level in rollup.levels[1:]:
+        for level in rollup.built_levels:
+            yield _level(rollup, level)
+    for rollup in NARROWED:
+        for level in rollup.built_levels:
             yield _level(rollup, level)
     yield (
         "INSERT INTO piece_run_base (tenant_no, run_id, kafka_partition, agent_id, started_at, ended_at, calls, "
@@ -248,8 +253,8 @@ def _folds() -> Iterator[str]:
 
 def _level(rollup: Rollup, level: Level) -> str:
     """One level of a piece, from the level below."""
-    below = rollup.levels[rollup.levels.index(level) - 1]
-    source = rollup.base_table if below == rollup.base_level else f"{rollup.view(below)}_mat"
+    family, below = rollup.below(level)
+    source = f"{family.view(below)}_mat" if below in family.built_levels else family.base_table
     keys = ", ".join(("tenant_no", *rollup.dimensions))
     sums = ", ".join(f"sum({name})" for name in rollup.measures)
     return (
@@ -277,6 +282,15 @@ def _finish(dsn: str, found: Generated) -> None:
 
 def _check(connection: psycopg.Connection[Any], found: Generated) -> None:
     """Every level holds every call, or no figure is worth printing."""
-    for relation in ("usage_minute_base", "usage_15m", "usage_hour", "usage_day", "customer_day", "channel_day"):
+    for relation in (
+        "usage_minute_base",
+        "usage_15m",
+        "usage_hour",
+        "usage_day",
+        "customer_day",
+        "channel_day",
+        "provider_hour",
+        "spender_day",
+    ):
         row = connection.execute(f"SELECT sum(calls) FROM {relation}".encode()).fetchone()
         assert row is not None and row[0] == found.events, (relation, row)

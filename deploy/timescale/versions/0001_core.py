@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy import text
 
 from deploy.timescale.rollup_ddl import hypertable, rollup_statements
-from services.contracts.rollups import ROLLUPS
+from services.contracts.rollups import FAMILIES
 
 revision = "0001"
 down_revision = None
@@ -39,6 +39,6 @@ def upgrade() -> None:
         op.execute(hypertable("usage_event", "occurred_at", "1 day"))
     for statement in EVENT_INDEXES:
         op.execute(statement)
-    for rollup in ROLLUPS:
+    for rollup in FAMILIES:
         for statement in rollup_statements(rollup, timescale=timescale):
             op.execute(statement)

@@ -106,16 +106,17 @@ async def _rows(
     histograms = await _histograms(conn, query, state)
     cells = {_key(row, query): _sums(row, made.quantities) for row in found}
     summed = None
-    if not query.group_by and not any(_is_percentile(name) for name in query.measures):
+    if ordered_here and not any(_is_percentile(name) for name in query.measures):
+        # All there is was read.
         summed = {name: sum(cell[name] for cell in cells.values()) for name in made.quantities}
     if made.buckets is not None:
         cells = _filled(cells, query, made.buckets, made.quantities)
     labels = made.buckets.labels if made.buckets else ()
-    rows = [_row(key, sums, query, labels, histograms.get(key, [])) for key, sums in cells.items()]
-    if ordered_here:
-        rows = list(_sorted(rows, query))[query.offset :]
-    shown = [replace(row, figures={name: row.figures[name] for name in asked}) for row in rows[: query.limit]]
-    return shown, query.offset + query.limit if len(rows) > query.limit else None, summed
+    keys = list(_sorted(cells, query, histograms))[query.offset :] if ordered_here else list(cells)
+    # Figures are made of the rows that are shown, not of the thousands that are put in order.
+    query = replace(query, measures=asked)
+    shown = [_row(key, cells[key], query, labels, histograms.get(key, [])) for key in keys[: query.limit]]
+    return shown, query.offset + query.limit if len(keys) > query.limit else None, summed
 
 
 def _ordering_measure(query: CostQuery) -> str:
@@ -125,8 +126,16 @@ def _ordering_measure(query: CostQuery) -> str:
 async def _fetch(conn: AsyncConnection[Any], statement: Statement) -> list[dict[str, Any]]:
     async with conn.cursor(row_factory=dict_row) as cursor:
         # Each range has its own best plan; a prepared generic one would not know which chunks to leave out.
-        await cursor.execute(statement.sql.encode(), statement.parameters, prepare=False)
+        values = {name: _moments(value) for name, value in statement.parameters.items()}
+        await cursor.execute(statement.sql.encode(), values, prepare=False)
         return await cursor.fetchall()
+
+
+def _moments(value: object) -> object:
+    """A list of moments as the text of an array: made one by one they cost more than the answer that needs them."""
+    if isinstance(value, list) and value and isinstance(value[0], datetime):
+        return "{" + ",".join(moment.isoformat() for moment in value) + "}"
+    return value
 
 
 async def _histograms(conn: AsyncConnection[Any], query: CostQuery, state: StoreState) -> dict[Key, Histogram]:
@@ -186,28 +195,43 @@ def _figure(measure: Measure, sums: Sums, histogram: Histogram) -> Figure:
         return percentile_ms(histogram, measure.share)
     if measure.kind == "ratio":
         above, below = (sums[name] for name in measure.quantities)
-        return round(above / below, 3) if below else None
+        return _thousandths(above, below) if below else None
     total = sum(sums[name] for name in measure.quantities)
     return usd_decimal(total) if measure.unit == "usd" else total
+
+
+def _thousandths(above: int, below: int) -> float:
+    """A ratio to three places, half to even; of the integers, so that it is the same whatever a float makes of them."""
+    found, rest = divmod(1_000 * above, below)
+    if 2 * rest > below or (2 * rest == below and found % 2):
+        found += 1
+    return found / 1_000
 
 
 def _is_percentile(name: str | None) -> bool:
     return name in MEASURES and MEASURES[name].kind == "percentile"
 
 
-def _sorted(rows: list[CostRow], query: CostQuery) -> Iterator[CostRow]:
+def _sorted(cells: Mapping[Key, Sums], query: CostQuery, histograms: Mapping[Key, Histogram]) -> Iterator[Key]:
     """By what was asked for; by bucket, dearest first within, by default. Figures that are missing come last."""
     name = query.order_by or ("bucket" if query.granularity else "cost_usd")
     descending = query.descending and not (query.order_by is None and name == "bucket")
-    rows.sort(key=lambda row: tuple(row.dimensions.values()))
+    first = 1 if query.granularity else 0
+    keys = sorted(cells, key=lambda key: tuple(map(str, key[first:]))) if query.group_by else list(cells)
     if name == "bucket":
-        rows.sort(key=lambda row: -(row.figures.get("cost_usd") or 0))
-        rows.sort(key=lambda row: row.bucket.timestamp() if row.bucket else 0, reverse=descending)
+        if query.group_by:
+            keys.sort(key=lambda key: -_cost(cells[key]))
+        keys.sort(key=lambda key: key[0], reverse=descending)  # type: ignore[arg-type, return-value]
+        yield from keys
     elif name in query.group_by:
-        rows.sort(key=lambda row: row.dimensions[name], reverse=descending)
+        place = first + query.group_by.index(name)
+        yield from sorted(keys, key=lambda key: str(key[place]), reverse=descending)
     else:
-        known = [row for row in rows if row.figures[name] is not None]
-        known.sort(key=lambda row: row.figures[name] or 0, reverse=descending)
-        yield from known
-        rows = [row for row in rows if row.figures[name] is None]
-    yield from rows
+        figures = {key: _figure(MEASURES[name], cells[key], histograms.get(key, [])) for key in keys}
+        known = [key for key in keys if figures[key] is not None]
+        yield from sorted(known, key=lambda key: figures[key] or 0, reverse=descending)
+        yield from (key for key in keys if figures[key] is None)
+
+
+def _cost(sums: Sums) -> int:
+    return sum(sums[name] for name in MEASURES["cost_usd"].quantities)

@@ -29,13 +29,21 @@ def first_lost(segments: Sequence[Segment], rollup: Rollup | None, floors: Floor
     return None
 
 
+def family_of(segment: Segment, rollup: Rollup) -> Rollup:
+    """Whose level it is that serves a segment of a plan for `rollup`."""
+    if not segment.wide:
+        return rollup
+    assert rollup.wide is not None, "only of a family that is summed from another"
+    return rollup.wide
+
+
 def refusal(query: CostQuery, lost: Segment, rollup: Rollup | None, floors: Floors) -> NotKept:
     """Why a plan with this segment is refused, and what would do."""
     floor = _floor_of(lost, rollup, floors)
     assert floor is not None, "what is lost lies below a floor"
     if rollup is None:
         return NotKept("from", f"this is counted from single calls, which are kept from {_said(floor)} on")
-    width = _finest_kept(lost.start, rollup, floors)
+    width = _finest_kept(lost.start, rollup.wide or rollup, floors)
     if width is None:
         return NotKept("from", f"what would answer this is kept from {_said(floor)} on")
     below, above = _down(lost.start, width), _up(lost.start, width)
@@ -60,7 +68,7 @@ _WIDTH_WORDS = {60: "minutes", 900: "quarters of an hour", 3_600: "hours", 86_40
 def _floor_of(segment: Segment, rollup: Rollup | None, floors: Floors) -> datetime | None:
     if segment.source == "raw" or rollup is None:
         return floors.get(RAW_RELATION)
-    return floors.get(rollup.view(segment.source))
+    return floors.get(family_of(segment, rollup).view(segment.source))
 
 
 def _finest_kept(moment: datetime, rollup: Rollup, floors: Floors) -> int | None:

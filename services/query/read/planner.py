@@ -11,7 +11,7 @@ from datetime import datetime
 
 from services.contracts.dimensions import (
     MEASURES,
-    SUM_ROLLUPS,
+    READ_ROLLUPS,
     TENANT_DIMENSION,
     TOTAL_QUANTITIES,
     answering_rollups,
@@ -19,16 +19,18 @@ from services.contracts.dimensions import (
 )
 from services.contracts.rollups import LATENCY, Rollup
 from services.query.read.edges import Buckets, local_buckets
-from services.query.read.kept import Floors, first_lost, refusal
+from services.query.read.kept import Floors, family_of, first_lost, refusal
 from services.query.read.question import CostQuery, QueryRefused
-from services.query.read.segments import Segment, cover
+from services.query.read.segments import Segment, cover, cover_narrow
 from services.query.read.sources import LATENCY_BUCKET
 from services.query.read.statement import Parts, Statement, render
 
 RAW_DAYS_MAX = 35
 NOTHING_GONE: Floors = {}
 # How many rows a bucket of a rollup holds per tenant, about; only to choose between sources that all are exact.
-_ROWS_PER_BUCKET = {"channel": 4, "region": 8, "usage": 40, "customer": 200, "latency": 60}
+_ROWS_PER_BUCKET = {
+    "channel": 4, "provider": 5, "region": 8, "usage": 40, "latency": 60, "spender": 100, "customer": 400
+}  # fmt: skip
 _RAW_ROWS_PER_SECOND = 20
 _LIST_BUCKETS_MAX = 4_000
 
@@ -51,9 +53,12 @@ class _Candidate:
 
     def rows(self) -> float:
         """How many rows it reads, about."""
-        width = _ROWS_PER_BUCKET[self.rollup.name] if self.rollup else 0
         raw = _raw_seconds(self.segments) * _RAW_ROWS_PER_SECOND
-        return raw + sum(segment.buckets() * width for segment in self.segments)
+        if self.rollup is None:
+            return raw
+        return raw + sum(
+            segment.buckets() * _ROWS_PER_BUCKET[family_of(segment, self.rollup).name] for segment in self.segments
+        )
 
 
 def plan(
@@ -133,14 +138,19 @@ def _cheapest(
 def _rebuildable(rollup: Rollup, dirty: Collection[datetime], floors: Floors) -> Collection[datetime]:
     """A marked bucket is read from the base level while that is kept; below its floor the sums above it are all there
     is, and the refresher leaves them as they are."""
-    floor = floors.get(rollup.view(rollup.base_level))
+    family = rollup.wide or rollup
+    floor = floors.get(family.view(family.base_level))
     return dirty if floor is None else [mark for mark in dirty if mark >= floor]
 
 
 def _candidate(query: CostQuery, rollup: Rollup, breaks: Sequence[datetime], dirty: Collection[datetime]) -> _Candidate:
-    segments = cover(query.start, query.end, breaks, rollup.levels, dirty)
+    if rollup.wide is not None:
+        segments = cover_narrow(query.start, query.end, breaks, rollup.levels, rollup.wide.levels, tuple(dirty))
+    else:
+        segments = cover(query.start, query.end, breaks, rollup.levels, dirty)
     if len(segments) > _LIST_BUCKETS_MAX:
         # So scattered that the pieces cost more than they spare: the exact base level alone.
+        rollup = rollup.wide or rollup
         segments = cover(query.start, query.end, breaks, rollup.levels[:1], ())
     return _Candidate(rollup, segments)
 
@@ -169,7 +179,9 @@ def _refused(query: CostQuery, rollups: Sequence[Rollup]) -> QueryRefused:
             "granularity", f"with these dimensions buckets this fine are served for at most {RAW_DAYS_MAX} days"
         )
     asked = sorted({*query.group_by, *(name for name, _ in query.filters)})
-    sets = "; ".join(f"{', '.join((TENANT_DIMENSION, *rollup.dimensions))}" for rollup in SUM_ROLLUPS)
+    sets = "; ".join(
+        f"{', '.join((TENANT_DIMENSION, *rollup.dimensions))}" for rollup in READ_ROLLUPS if rollup.wide is None
+    )
     return QueryRefused(
         "group_by",
         f"{', '.join(asked)} together are counted from raw events, for a range of at most {RAW_DAYS_MAX} days; "

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from services.contracts.rollups import LEVEL_SECONDS, Level
@@ -22,11 +23,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """[start, end) served from one level; for rollups both lie on the level's bucket edges."""
+    """[start, end) served from one level; for rollups both lie on the level's bucket edges. `wide`: from that level of
+    the family which the rollup is summed from."""
 
     source: Source
     start: datetime
     end: datetime
+    wide: bool = False
 
     @property
     def seconds(self) -> float:
@@ -38,25 +41,55 @@ class Segment:
 
 
 def cover(
-    start: datetime, end: datetime, breaks: Iterable[datetime], levels: Sequence[Level], stale: Iterable[datetime]
+    start: datetime,
+    end: datetime,
+    breaks: Iterable[datetime],
+    levels: Sequence[Level],
+    stale: Iterable[datetime],
+    *,
+    exact: bool = True,
 ) -> tuple[Segment, ...]:
     """Segments that hold each moment of [start, end) exactly once, in order.
 
-    `breaks` are moments no bucket may straddle. `levels` are finest first; the finest is always exact. `stale` are the
-    starts of 15-minute buckets whose coarser levels are not to be trusted.
+    `breaks` are moments no bucket may straddle. `levels` are finest first; the finest is always exact, unless `exact`
+    is False. `stale` are the starts of 15-minute buckets whose coarser levels are not to be trusted.
     """
-    cuts = sorted(_micros(moment) for moment in breaks)
-    dirty = sorted(_micros(moment) for moment in stale)
+    cuts = _micros_of(tuple(breaks))
+    dirty = _micros_of(tuple(stale))
     out: list[tuple[Source, int, int]] = []
     steps: list[tuple[Level, int, list[int]]] = []
     for level in reversed(levels):
         width = LEVEL_SECONDS[level] * 1_000_000
         blocked = {cut - cut % width for cut in cuts if cut % width}
-        if level != levels[0]:
+        if level != levels[0] or not exact:
             blocked |= {mark - mark % width for mark in dirty}
         steps.append((level, width, sorted(blocked)))
     _descend(_micros(start), _micros(end), steps, 0, out)
     return tuple(Segment(source, _moment(a), _moment(b)) for source, a, b in out)
+
+
+def cover_narrow(
+    start: datetime,
+    end: datetime,
+    breaks: Sequence[datetime],
+    levels: Sequence[Level],
+    wide: Sequence[Level],
+    stale: Sequence[datetime],
+) -> tuple[Segment, ...]:
+    """The same by the levels of a family that has no exact one; what they don't serve is served by the levels of the
+    family which it is summed from."""
+    out: list[Segment] = []
+    for segment in cover(start, end, breaks, levels, stale, exact=False):
+        if segment.source == "raw":
+            rest = cover(segment.start, segment.end, _inside(breaks, segment), wide, stale)
+            out += [Segment(part.source, part.start, part.end, wide=part.source != "raw") for part in rest]
+        else:
+            out.append(segment)
+    return tuple(out)
+
+
+def _inside(breaks: Sequence[datetime], segment: Segment) -> list[datetime]:
+    return [moment for moment in breaks if segment.start < moment < segment.end]
 
 
 def _descend(
@@ -90,6 +123,12 @@ def _add(out: list[tuple[Source, int, int]], source: Source, start: int, end: in
         out[-1] = (source, out[-1][1], end)
     else:
         out.append((source, start, end))
+
+
+@lru_cache(maxsize=32)
+def _micros_of(moments: tuple[datetime, ...]) -> tuple[int, ...]:
+    # The same thousands of bucket edges for each family that could answer.
+    return tuple(_micros(moment) for moment in moments)
 
 
 def _micros(moment: datetime) -> int:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from services.contracts.dimensions import TENANT_DIMENSION
 from services.contracts.rollups import LATENCY, LEVEL_SECONDS, Level, Rollup
 from services.query.read.edges import Buckets
+from services.query.read.kept import family_of
 from services.query.read.question import CostQuery
 from services.query.read.segments import Segment, Source
 from services.query.read.sources import (
@@ -64,7 +65,7 @@ def render(query: CostQuery, parts: Parts, *, order: str | None, fetch_max: int 
     values = _Values()
     slot = f"width_bucket({{}}, {values.add(list(parts.buckets.edges[:-1]))}::timestamptz[])" if parts.buckets else None
     filters = [(name, values.add(list(wanted))) for name, wanted in query.filters if name != TENANT_DIMENSION]
-    arms = [_arm(query, parts, source, where, slot, filters) for source, where in _pieces(parts.segments, values)]
+    arms = [_arm(query, parts, first, where, slot, filters) for first, where in _pieces(parts.segments, values)]
     keys = [*([SLOT] if slot else []), *(_column(name) for name in parts.group_by)]
     sums = [f"coalesce(sum({name}), 0)::numeric AS {name}" for name in parts.quantities]
     union = "\n  UNION ALL\n  ".join(arms)
@@ -85,9 +86,10 @@ def _column(name: str) -> str:
 
 
 def _arm(
-    query: CostQuery, parts: Parts, source: Source, where: str, slot: str | None, filters: Sequence[tuple[str, str]]
+    query: CostQuery, parts: Parts, segment: Segment, where: str, slot: str | None, filters: Sequence[tuple[str, str]]
 ) -> str:
-    raw = source == "raw"
+    """One source's part; `segment` is one of those it serves."""
+    raw = segment.source == "raw"
     time, prefix = ("e.occurred_at", "e.") if raw else ("bucket", "")
     columns = []
     if slot:
@@ -96,14 +98,15 @@ def _arm(
         expression = latency_bucket_sql("e.latency_ms") if raw and name == LATENCY_BUCKET else prefix + _column(name)
         columns.append(f"{expression} AS {_column(name)}" if raw else expression)
     keys = [str(position + 1) for position in range(len(columns))]
-    if source == "raw":
+    if segment.source == "raw":
         table = RAW_FROM if parts.adjusted else RAW_FROM_UNADJUSTED
         expressions = raw_quantities(adjusted=parts.adjusted)
         sums = [f"{expressions[name]} AS {name}" for name in parts.quantities]
     else:
         assert parts.rollup is not None
-        table = parts.rollup.view(source)
-        sums = [f"{_rollup_sum(parts.rollup, name)} AS {name}" for name in parts.quantities]
+        family = family_of(segment, parts.rollup)
+        table = family.view(segment.source)
+        sums = [f"{_rollup_sum(family, name)} AS {name}" for name in parts.quantities]
     wheres = [where.replace("{time}", time), *tenant_condition(query.tenants, prefix)]
     wheres += [f"{prefix}{name} = ANY({values}::text[])" for name, values in filters]
     if raw and LATENCY_BUCKET in parts.group_by:
@@ -125,20 +128,20 @@ def tenant_condition(tenants: tuple[int, ...] | None, prefix: str) -> list[str]:
     return [f"{prefix}tenant_no = ANY('{{{','.join(str(int(no)) for no in tenants)}}}'::integer[])"]
 
 
-def _pieces(segments: Sequence[Segment], values: _Values) -> list[tuple[Source, str]]:
-    """(source, condition on {time}) of each arm."""
-    by_source: dict[Source, list[Segment]] = {}
+def _pieces(segments: Sequence[Segment], values: _Values) -> list[tuple[Segment, str]]:
+    """(a segment of its source, condition on {time}) of each arm."""
+    by_source: dict[tuple[Source, bool], list[Segment]] = {}
     for segment in segments:
-        by_source.setdefault(segment.source, []).append(segment)
-    pieces: list[tuple[Source, str]] = []
-    for source, mine in by_source.items():
+        by_source.setdefault((segment.source, segment.wide), []).append(segment)
+    pieces: list[tuple[Segment, str]] = []
+    for (source, _), mine in by_source.items():
         if len(mine) <= _ARMS_MAX:
-            pieces += [(source, _between(segment.start, segment.end, values)) for segment in mine]
+            pieces += [(segment, _between(segment.start, segment.end, values)) for segment in mine]
         elif source == "raw":
             ranges = " OR ".join(f"({_between(segment.start, segment.end, values)})" for segment in mine)
-            pieces.append((source, f"({ranges})"))
+            pieces.append((mine[0], f"({ranges})"))
         else:
-            pieces.append((source, _listed(source, mine, values)))
+            pieces.append((mine[0], _listed(source, mine, values)))
     return pieces
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from services.contracts.retention import Retention
-from services.contracts.rollups import ROLLUPS, Rollup
+from services.contracts.rollups import FAMILIES, Rollup
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.processor.store import Applied
 from tests.contract.storage.harness import LEVELS, PICO, Harness
@@ -48,7 +48,7 @@ def assert_right_at_every_level(harness: Harness, producer: Books) -> None:
     """Raw events agree with the books hour by hour, and every level of every family with the raw events."""
     raw = found(harness, producer, "usage_event", "occurred_at", "sum(cost_pico_usd), count(*)")
     assert {hour: cost for hour, (cost, _) in raw.items()} == dict(producer.by_hour)
-    families: list[Rollup] = [rollup for rollup in ROLLUPS if "billed_pico_usd" in rollup.measures]
+    families: list[Rollup] = [rollup for rollup in FAMILIES if "billed_pico_usd" in rollup.measures]
     for rollup in families:
         for level in rollup.levels:
             rows = found(harness, producer, rollup.view(level), "bucket", "sum(billed_pico_usd), sum(calls)")

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from services.contracts.retention import Retention
-from services.contracts.rollups import ROLLUPS
+from services.contracts.rollups import FAMILIES
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.processor.batch import Message
 from services.processor.retention import LEAD_SECONDS, RetentionJob, read_floors
@@ -118,7 +118,7 @@ def test_every_family_keeps_its_days(harness: Harness, own: Callable[..., Books]
     def rows(view: str) -> int:
         return int(str(harness.one(f"SELECT count(*) FROM {view} WHERE tenant_no = %s", number)[0]))
 
-    families = [rollup for rollup in ROLLUPS if rollup.name != "units"]
+    families = [rollup for rollup in FAMILIES if rollup.name != "units"]
     assert all(rows(rollup.view(level)) for rollup in families for level in rollup.levels)
     job(harness).run_once(producer.now)
     job(harness).run_once(producer.now + AFTER_LEAD)

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from deploy.timescale.migrate import migrate
-from services.contracts.rollups import ROLLUPS, Rollup
+from services.contracts.rollups import FAMILIES, Rollup
 from services.processor.copying import EVENT_COLUMNS
 from tests.backends import fresh_database
 
@@ -20,7 +20,7 @@ def columns(dsn: str, relation: str) -> dict[str, str]:
         return dict(connection.execute(query, (relation,)).fetchall())
 
 
-@pytest.mark.parametrize("rollup", ROLLUPS, ids=lambda rollup: rollup.name)
+@pytest.mark.parametrize("rollup", FAMILIES, ids=lambda rollup: rollup.name)
 def test_every_level_of_a_rollup_has_its_dimensions_and_measures(storage: str, rollup: Rollup) -> None:
     for level in rollup.levels:
         found = columns(storage, f'"{rollup.view(level)}"')

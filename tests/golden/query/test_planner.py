@@ -36,6 +36,11 @@ CASES: dict[str, tuple[CostQuery, tuple[datetime, ...], int | None]] = {
                   KATHMANDU, "month", group_by=("provider",), measures=MONEY), (), 20_000,
     ),
     "customers_of_a_tenant": (CostQuery((7,), START, END, group_by=("customer_id",), limit=20, offset=40), (), None),
+    "users_while_a_bucket_waits": (CostQuery((7,), START, END, group_by=("user_id",), measures=MONEY), DIRTY, None),
+    "hours_by_provider": (
+        CostQuery((7,), START, END, granularity="hour", group_by=("provider",),
+                  measures=("cost_usd", "latency_ms_avg")), DIRTY, 20_000,
+    ),
     "two_dimensions_no_rollup_has": (
         CostQuery((7,), START, END, group_by=("customer_id", "provider"), filters=(("status", ("ok", "error")),),
                   measures=("cost_usd", "latency_ms_avg"), order_by="latency_ms_avg"), (), None,
@@ -46,7 +51,10 @@ CASES: dict[str, tuple[CostQuery, tuple[datetime, ...], int | None]] = {
 def told(made: Plan) -> str:
     """A plan as text one can review."""
     head = [f"-- source: {made.source}"]
-    segments = [f"-- {s.source:>6} {s.start:%Y-%m-%d %H:%M:%S} .. {s.end:%Y-%m-%d %H:%M:%S}" for s in made.segments]
+    segments = [
+        f"-- {s.source:>6} {s.start:%Y-%m-%d %H:%M:%S} .. {s.end:%Y-%m-%d %H:%M:%S}{', wide' if s.wide else ''}"
+        for s in made.segments
+    ]
     shown = segments if len(segments) <= 12 else [*segments[:6], f"-- … {len(segments) - 12} more", *segments[-6:]]
     values = []
     for name, value in made.statement.parameters.items():

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from deploy.timescale.rollup_ddl import refresh_plain
-from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS
+from services.contracts.rollups import FAMILIES, LEVEL_SECONDS
 
 USAGE_SUMS = """count(*), count(*) FILTER (WHERE attempt = 1), count(*) FILTER (WHERE status <> 'ok'),
     count(*) FILTER (WHERE cost_pico_usd IS NULL AND NOT healed),
@@ -222,8 +222,8 @@ def materialize(conn: psycopg.Connection[Any], start: datetime, end: datetime) -
     timescale = conn.execute("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'").fetchone() != (0,)
     conn.commit()
     conn.autocommit = True
-    for rollup in ROLLUPS:
-        for level in rollup.levels[1:]:
+    for rollup in FAMILIES:
+        for level in rollup.built_levels:
             if timescale:
                 conn.execute(f"CALL refresh_continuous_aggregate('{rollup.view(level)}', '{start}', '{end}')")
             else:

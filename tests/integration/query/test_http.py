@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from services.contracts.event_key import event_key
-from services.contracts.rollups import ROLLUPS
+from services.contracts.rollups import FAMILIES
 from services.contracts.signin import make_signin_token
 from services.query.auth import SESSION_COOKIE
 from tests.integration.query.conftest import ADMIN_KEY, SECRET, Service
@@ -79,7 +79,7 @@ async def test_an_edge_that_retention_let_go_is_named_with_the_nearest_that_can_
 ) -> None:
     long_ago, now = "2024-03-01", datetime.now(UTC)
     with psycopg.connect(database) as conn:
-        finer = [rollup.view(level) for rollup in ROLLUPS for level in rollup.levels if level != "day"]
+        finer = [rollup.view(level) for rollup in FAMILIES for level in rollup.levels if level != "day"]
         for relation in ("usage_event", *finer):
             values = (relation, now - timedelta(days=120), now)
             conn.execute("INSERT INTO retention_floor (relation, complete_from, moved_at) VALUES (%s, %s, %s)", values)

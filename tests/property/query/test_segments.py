@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.rollups import LEVEL_SECONDS, ROLLUPS, Rollup
+from services.contracts.rollups import LEVEL_SECONDS, NARROWED, ROLLUPS, Rollup
 from services.query.read.edges import local_buckets
 from services.query.read.question import Granularity
-from services.query.read.segments import Segment, cover
+from services.query.read.segments import Segment, cover, cover_narrow
 
 BASE = datetime(2026, 10, 20, tzinfo=UTC)
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Chatham"]
@@ -31,6 +31,10 @@ def ranges(draw: st.DrawFn) -> Range:
     return start, max(end, start + timedelta(milliseconds=1))
 
 
+def levels_of(segment: Segment, rollup: Rollup) -> tuple[str, ...]:
+    return rollup.wide.levels if segment.wide and rollup.wide is not None else rollup.levels
+
+
 def check(segments: tuple[Segment, ...], rollup: Rollup, span: Range) -> None:
     assert segments[0].start == span[0]
     assert segments[-1].end == span[1]
@@ -38,7 +42,7 @@ def check(segments: tuple[Segment, ...], rollup: Rollup, span: Range) -> None:
     for segment in segments:
         assert segment.start < segment.end
         if segment.source != "raw":
-            assert segment.source in rollup.levels
+            assert segment.source in levels_of(segment, rollup)
             width = LEVEL_SECONDS[segment.source]
             assert segment.start.timestamp() % width == segment.end.timestamp() % width == 0
 
@@ -56,6 +60,24 @@ def test_each_moment_is_served_once(span: Range, breaks: list[datetime], stale: 
         # No bucket of the level is cut by a bucket of the answer.
         assert not [m for m in inside if segment.start < m < segment.end and (m - segment.start) % width]
         if segment.source != rollup.base_level:
+            assert not [mark for mark in stale if segment.start <= mark < segment.end]
+
+
+@given(ranges(), st.lists(moments, max_size=20), st.lists(quarters, max_size=30), st.sampled_from(NARROWED))
+@settings(max_examples=300, deadline=None)
+def test_what_waits_is_read_from_what_a_family_is_summed_from(
+    span: Range, breaks: list[datetime], stale: list[datetime], rollup: Rollup
+) -> None:
+    assert rollup.wide is not None
+    inside = [moment for moment in breaks if span[0] < moment < span[1]]
+    segments = cover_narrow(*span, inside, rollup.levels, rollup.wide.levels, stale)
+    check(segments, rollup, span)
+    for segment in segments:
+        if segment.source == "raw":
+            continue
+        width = timedelta(seconds=LEVEL_SECONDS[segment.source])
+        assert not [m for m in inside if segment.start < m < segment.end and (m - segment.start) % width]
+        if not segment.wide or segment.source != rollup.wide.base_level:
             assert not [mark for mark in stale if segment.start <= mark < segment.end]
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.contracts.rollups import FAMILIES
 from services.query.read.planner import plan, plan_latency
 from services.query.read.question import CostQuery, NotKept
 
@@ -16,7 +17,7 @@ FLOORS = {
     "usage_event": NOW - timedelta(days=120),
     **{f"{name}_minute": NOW - timedelta(days=120) for name in ("usage",)},
     "usage_15m": NOW - timedelta(days=400),
-    **{f"{name}_hour": NOW - timedelta(days=1_100) for name in ("usage", "customer", "channel", "region", "latency")},
+    **{f"{rollup.name}_hour": NOW - timedelta(days=1_100) for rollup in FAMILIES},
 }
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 LONG_AGO = datetime(2026, 3, 1, tzinfo=UTC)
@@ -67,7 +68,8 @@ def test_local_days_that_begin_inside_the_sums_that_are_kept_are_refused_by_name
 def test_another_rollup_that_keeps_the_edge_is_taken() -> None:
     # Channels are summed by the hour at the finest, and would need single calls for a quarter past.
     query = CostQuery((7,), LONG_AGO + timedelta(minutes=15), NOW)
-    assert plan(query, (), floors=FLOORS).source == "usage"
+    made = plan(query, (), floors=FLOORS)
+    assert (made.source, made.segments[0].source, made.segments[0].wide) == ("provider", "15m", True)
 
 
 def test_what_only_single_calls_tell_is_refused_where_they_are_gone() -> None:
