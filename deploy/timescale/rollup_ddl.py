@@ -59,8 +59,8 @@ def hypertable(table: str, column: str, chunk: str) -> str:
 
 
 def _source(rollup: Rollup, level: Level) -> str:
-    """What a level is summed from: aggregates of TimescaleDB stand on hypertables or aggregates, not on views; and a view
-    over a base table would sum up twice."""
+    """What a level is summed from. Aggregates of TimescaleDB stand on hypertables or aggregates, not on views; and a
+    view over the view of a base table would sum up twice."""
     family, below = rollup.below(level)
     return family.view(below) if below in family.built_levels else family.base_table
 
