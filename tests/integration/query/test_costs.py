@@ -38,8 +38,8 @@ GROUPS: list[tuple[str, ...]] = [
     ("provider",), ("provider", "tenant_id"), ("user_id",), ("region",),
 ]  # fmt: skip
 FILTERS: list[tuple[tuple[str, tuple[str, ...]], ...]] = [
-    (), (), (), (("provider", ("openai",)),), (("model", ("gpt-4o",)),),
-    (("status", ("error", "timeout")),), (("customer_id", ("alice", "")),), (("feature", ("chat",)), ("channel", ("slack",))), (("model", ("nobody's",)),),
+    (), (), (), (("provider", ("openai",)),), (("model", ("gpt-4o",)),), (("status", ("error", "timeout")),),
+    (("customer_id", ("alice", "")),), (("feature", ("chat",)), ("channel", ("slack",))), (("model", ("nobody's",)),),
 ]  # fmt: skip
 SUMS = {
     "cost_usd": "sum(coalesce(cost_pico_usd, 0) + delta)",
