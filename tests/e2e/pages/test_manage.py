@@ -248,6 +248,19 @@ def test_an_override_is_given_and_ended(site: Site, visit: Visit) -> None:
     assert [action for action, _ in logged(page, site)][:2] == ["price_override.end", "price_override.create"]
 
 
+def test_searching_the_prices_shows_what_is_found_at_the_top_of_a_phone_too(site: Site, visit: Visit) -> None:
+    page = visit(site, width=390).open("/prices")
+    expect(page.locator("#h-form")).to_be_visible()
+    page.get_by_label("Search this page").fill("sonnet-5-5")
+    for gone in ("#h-form", "#h-overrides", "#h-unpriced"):
+        expect(page.locator(gone)).to_be_hidden()
+    found = page.locator("#book tbody tr:visible")
+    assert {"sonnet-5-5" in text for text in found.all_inner_texts()} == {True}
+    expect(found.first).to_be_in_viewport()
+    page.get_by_label("Search this page").fill("")
+    expect(page.locator("#h-form")).to_be_visible()
+
+
 def test_prices_of_its_own_say_which_kind_is_missing(site: Site, visit: Visit) -> None:
     visitor = visit(site)
     page = visitor.open("/prices")

@@ -61,6 +61,10 @@ function filter() {
   for (const row of document.querySelectorAll("[data-row]")) {
     row.hidden = wanted !== "" && !row.textContent.toLowerCase().includes(wanted);
   }
+  // What lies above the table one searches makes room for what is found.
+  for (const panel of document.querySelectorAll("[data-gives-way]")) {
+    panel.hidden = wanted !== "" && !panel.querySelector("[data-row]:not([hidden])");
+  }
 }
 
 // A spreadsheet runs what begins with = + - @; a leading apostrophe keeps text text. Numbers pass as they are.
