@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from pricing.entries import END_OF_TIME_US, Entry, ModelPrices, PriceBook
 from pricing.usage import USAGE_CLASS_INDEX
@@ -40,6 +40,8 @@ class PriceRow:
     prices: tuple[str, ...]
     more: str
     source: str
+    # Whose page that is.
+    host: str
     checked: str
     current: bool
     href: str
@@ -89,6 +91,7 @@ def _price_row(provider: str, model: str, tier: str, entry: Entry, today: date) 
         prices=tuple(per_million(prices[USAGE_CLASS_INDEX[name]]) if prices else "" for name in SHOWN_CLASSES),
         more=", ".join(more),
         source=entry.source,
+        host=(urlsplit(entry.source).hostname or "").removeprefix("www."),
         checked=str(entry.checked),
         current=since <= today and (until is None or today < until),
         href=model_href(provider, model),

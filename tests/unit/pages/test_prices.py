@@ -39,6 +39,7 @@ def test_entries_come_newest_first_and_say_what_else_differs() -> None:
     newest, oldest = model_rows("openai", BIG, NOW.date())
     assert (newest.current, oldest.current) == (True, False)
     assert newest.prices == ("$2.50", "$1.25", "", "$10.00")
+    assert newest.host and f"//{newest.host}/" in newest.source.replace("//www.", "//"), "the page is named by its host"
     assert "above 1,000 prompt tokens dearer" in newest.more and "by region" in newest.more
 
 
