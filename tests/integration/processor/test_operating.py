@@ -19,9 +19,9 @@ from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.runtime.embedded.backends import Backends
 from services.runtime.topics import ensure_topics
 from tests.backends import FreshTopics
-from tests.integration.processor.relay import Relay
 from tests.integration.processor.running import Processor, produce, serialized, wait_settled, wait_until
 from tests.ledger import books
+from tests.relay import Relay
 
 
 class Operator:

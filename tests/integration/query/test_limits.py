@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from services.query import edge
 from tests.integration.query.conftest import ADMIN_KEY, Service, running_service
+from tests.relay import Relay
 
 SIGN_IN = {"sec-fetch-site": "same-origin", "content-type": "application/x-www-form-urlencoded"}
 
@@ -75,3 +77,17 @@ async def test_a_body_that_does_not_come_is_said(service: Service, monkeypatch: 
     answer = await service.ask("POST", "/api/v1/keys", content=dawdling())
     assert answer.status_code == 408
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_database_that_falls_silent_is_said_before_a_probe_gives_up(database: str) -> None:
+    with Relay(database) as relay:
+        async with running_service(relay.dsn) as service:
+            assert (await service.ask("GET", "/readyz", None)).status_code == 200
+            relay.answering.clear()
+            asked_at = time.monotonic()
+            answer = await service.ask("GET", "/readyz", None)
+            # Probes wait for five seconds.
+            assert time.monotonic() - asked_at < 4
+            assert (answer.status_code, answer.json()["status"]) == (503, "database away")
+            relay.answering.set()
+            assert (await service.ask("GET", "/readyz", None)).status_code == 200

@@ -1,4 +1,4 @@
-"""A way to the database that a test can cut for one process alone."""
+"""A way to the database that a test can cut, or make silent, for one process alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 class Relay:
-    """Passes on what comes to `dsn` to the server of the DSN it was made with, until `cut`: then nobody answers."""
+    """Passes on what comes to `dsn` to the server of the DSN it was made with, until `cut`: then nobody is there.
+    While not `answering`, connections stay and nothing comes through."""
 
     def __init__(self, dsn: str) -> None:
         parts = conninfo_to_dict(dsn)
         self._server = (str(parts["host"]), int(parts.get("port") or 5432))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self.answering = threading.Event()
+        self.answering.set()
         self.dsn = make_conninfo(dsn, host="127.0.0.1", port=self._listener.getsockname()[1])
 
     def __enter__(self) -> Self:
@@ -32,6 +35,7 @@ class Relay:
 
     def cut(self) -> None:
         """Ends all connections and takes no new ones."""
+        self.answering.set()
         for end in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -46,11 +50,11 @@ class Relay:
             server = socket.create_connection(self._server)
             self._open += (client, server)
             for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                self.answering.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
