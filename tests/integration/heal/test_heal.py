@@ -18,6 +18,7 @@ from pricing.entries import PriceBook
 from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.processor.heal_store import Healer
 from tests.contract.storage.harness import Harness
+from tests.contract.storage.test_late import compress_everything, is_timescale
 from tests.integration.heal.healed import differences
 from tests.integration.heal.price_books import WITH_GPT_4O
 from tests.ledger import Books
@@ -132,6 +133,20 @@ def test_a_run_that_retention_took_does_not_come_back(harness: Harness, sent: Se
     assert harness.one(count, numbers) == (before,)
     unpriced = "SELECT sum(unpriced_events) FROM run_base WHERE tenant_no = ANY(%s)"
     assert harness.one(unpriced, numbers) == (0,), "and those that are there are healed"
+
+
+def test_what_waits_in_a_compressed_chunk_is_healed_like_the_rest(
+    harness: Harness, sent: Sent, whole_book: PriceBook
+) -> None:
+    if not is_timescale(harness):
+        pytest.skip("plain PostgreSQL compresses nothing")
+    sent.send(2000)
+    assert compress_everything(harness) > 0
+    sent.send(500)  # comes late, and lies beside what is compressed
+    lacking = sum(event.model == "gpt-4o" for event in sent.events)
+    assert heal(harness, whole_book) == lacking
+    harness.refresh(datetime.now(UTC))
+    assert sent.differences() == []
 
 
 def test_healing_while_events_stream_in_leaves_no_row_out_and_none_twice(
