@@ -43,8 +43,8 @@ CREATE TABLE ledger (
     topic text NOT NULL,
     kafka_partition integer NOT NULL,
     next_offset bigint NOT NULL DEFAULT 0,
+    -- Of whoever may write; its connections have it in their name.
     owner_token uuid,
-    owner_pid integer,
     -- The broker's time of the last message applied.
     stream_through timestamptz,
     -- From where on messages are counted: 0, or where an operator had the reading go on.

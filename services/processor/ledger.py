@@ -76,26 +76,32 @@ def outside_log(offsets: Mapping[int, int], bounds: Mapping[int, tuple[int, int]
 def claim(connection: psycopg.Connection, stream: Stream, partitions: Iterable[int]) -> dict[int, Claim]:
     """Takes the partitions over and says where to read on. A former owner that holds the lock is given 5 s, then ended.
 
-    Runs in autocommit. Raises psycopg.OperationalError when the database is away.
+    All get one token, which is new. Runs in autocommit. Raises psycopg.OperationalError when the database is away.
     """
-    return {partition: _claim_one(connection, stream, partition) for partition in sorted(partitions)}
+    token = uuid.uuid4()
+    return {partition: _claim_one(connection, stream, partition, token) for partition in sorted(partitions)}
 
 
-def _claim_one(connection: psycopg.Connection, stream: Stream, partition: int) -> Claim:
+def connection_name(token: uuid.UUID | None) -> str:
+    """What a connection that writes under a claim calls itself: by this a successor finds, and ends, all that its owner
+    has open."""
+    return f"processor {token}" if token else "processor"
+
+
+def _claim_one(connection: psycopg.Connection, stream: Stream, partition: int, token: uuid.UUID) -> Claim:
     key = {"cluster": stream.cluster_id, "topic_id": stream.topic_id, "partition": partition}
     connection.execute(
         "INSERT INTO ledger (cluster_id, topic_id, topic, kafka_partition) "
         "VALUES (%(cluster)s, %(topic_id)s, %(topic)s, %(partition)s) ON CONFLICT DO NOTHING",
         key | {"topic": stream.topic},
     )
-    token = uuid.uuid4()
     for _ in range(3):
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
                 row = connection.execute(
-                    "UPDATE ledger SET owner_token = %(token)s, owner_pid = pg_backend_pid() "
-                    "WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s "
+                    "UPDATE ledger SET owner_token = %(token)s WHERE cluster_id = %(cluster)s "
+                    "AND topic_id = %(topic_id)s AND kafka_partition = %(partition)s "
                     "RETURNING next_offset",
                     key | {"token": token},
                 ).fetchone()
@@ -110,8 +116,10 @@ def _claim_one(connection: psycopg.Connection, stream: Stream, partition: int) -
 def _end_owner(connection: psycopg.Connection, key: Mapping[str, object]) -> None:
     # A client stopped inside COPY keeps its lock for as long as its connection lives; no server timeout frees it.
     connection.execute(
-        "SELECT pg_terminate_backend(owner_pid) FROM ledger WHERE cluster_id = %(cluster)s AND topic_id = %(topic_id)s "
-        "AND kafka_partition = %(partition)s AND owner_pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(a.pid) FROM ledger AS l JOIN pg_stat_activity AS a "
+        "ON a.application_name = 'processor ' || l.owner_token AND a.datname = current_database() "
+        "WHERE l.cluster_id = %(cluster)s AND l.topic_id = %(topic_id)s AND l.kafka_partition = %(partition)s "
+        "AND a.pid <> pg_backend_pid()",
         key,
     )
 

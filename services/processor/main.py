@@ -18,6 +18,7 @@ from services.processor.app import build_app
 from services.processor.book_file import BookFile
 from services.processor.dead_letters import DeadLetters
 from services.processor.heal_store import Healer
+from services.processor.lanes import Lanes
 from services.processor.ledger import Stream
 from services.processor.log_probe import LogProbe
 from services.processor.look_after import LookAfter
@@ -33,7 +34,7 @@ from services.processor.store import Store
 from services.processor.stuck import Watchdog
 from services.processor.tenants import Tenants
 from services.processor.watch import EVERY_SECONDS, Watch
-from services.processor.worker import Worker
+from services.processor.worker import FlushSizes, Worker
 from services.runtime.configured import read_settings
 from services.runtime.health import NotReady, serve_health
 from services.runtime.logs import configure_logging
@@ -113,14 +114,17 @@ async def _process(
     bootstrap, security = settings.kafka_bootstrap, settings.kafka_security
     dead_letters = DeadLetters(bootstrap, stream.topic, settings.dead_letter_topic, security)
     probe = LogProbe(bootstrap, stream.topic, security)
-    store = store_type(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
+    stores = [
+        store_type(settings.database_dsn, stream, dead_letters.publish, first_readable=probe.first_readable)
+        for _ in range(settings.store_lanes)
+    ]
+    lanes = Lanes(stores)
     producer = Producer(security.client_config(bootstrap) | {"acks": "all", "delivery.timeout.ms": 10_000})
     watch = Watch(settings.database_dsn, producer, settings.spikes_topic)
     book_file = BookFile(settings.price_book, settings.database_dsn)
-    screen = Screen(settings.database_dsn, lambda: store.wary)
-    worker = Worker(
-        store, book_file.book, Tenants(settings.database_dsn).numbers, screen, watch, settings.flush_bytes_max
-    )
+    screen = Screen(settings.database_dsn, lambda: lanes.wary)
+    sizes = FlushSizes(settings.flush_bytes_max, settings.lanes_bytes_min)
+    worker = Worker(lanes, book_file.book, Tenants(settings.database_dsn).numbers, screen, watch, sizes)
     progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
@@ -161,7 +165,8 @@ async def _process(
     for thread in periodic:
         thread.stop()
     book_file.close()
-    store.close()
+    for store in stores:
+        store.close()
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ It is a look ahead, not the judge: the key of `event_identity` is. What another 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import psycopg
@@ -44,11 +44,11 @@ class Screen:
         self._connection = KeptConnection(dsn, "processor-screen", stages=(_STAGE,))
         self._needed = needed
 
-    def leave_out(self, decoded: Decoded, tenant_numbers: TenantNumbers, before: Decoded | None) -> bool:
+    def leave_out(self, decoded: Decoded, tenant_numbers: TenantNumbers, before: Iterable[Decoded]) -> bool:
         """Moves events counted before to `repeats`, or to `dead` when their content differs; whether it was done.
 
-        `before`: the flush that is being stored. It is committed before this one or both fail, so what it holds counts
-        as counted. Where the database is away nothing is left out: the flush meets it when it is stored.
+        `before`: the flushes that are being stored. What they hold counts as counted: if they fail, it is counted when
+        the log is read again. Where the database is away nothing is left out: the flush meets it when it is stored.
         """
         if not self._needed() or not len(decoded.table):
             return False
@@ -57,8 +57,8 @@ class Screen:
         except psycopg.Error:
             return False
         leave_out(decoded, counted)
-        if before is not None:
-            leave_out(decoded, under_way(decoded, before))
+        for flush in before:
+            leave_out(decoded, under_way(decoded, flush))
         return True
 
     def close(self) -> None:

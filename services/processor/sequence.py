@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
+from typing import TypeVar
 
 from services.processor.batch import Message
+
+T = TypeVar("T")
 
 
 def in_order(messages: Sequence[Message]) -> Sequence[Message]:
@@ -18,6 +22,23 @@ def in_order(messages: Sequence[Message]) -> Sequence[Message]:
             return _sorted(messages)
         last[message.partition] = message.offset
     return messages
+
+
+def in_lanes(messages: Sequence[Message], lane_of: Callable[[int], int], bytes_min: int) -> list[Sequence[Message]]:
+    """The messages by the lane of their partition, each lane's in order; all as one where they are fewer bytes than
+    `bytes_min`: little is stored sooner at once, as much of what a flush costs is the same however small it is."""
+    if sum(len(message.value) for message in messages) < bytes_min:
+        return [messages]
+    by_lane: dict[int, list[Message]] = {}
+    for message in messages:
+        by_lane.setdefault(lane_of(message.partition), []).append(message)
+    return list(by_lane.values())
+
+
+def in_turn(lanes: Iterable[Sequence[T]]) -> list[T]:
+    """The first of each, then the second of each, and so on."""
+    rounds = zip_longest(*lanes, fillvalue=None)
+    return [one for each in rounds for one in each if one is not None]
 
 
 def in_pieces(messages: Sequence[Message], bytes_max: int) -> list[Sequence[Message]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 import pricing
@@ -31,7 +31,10 @@ class ProcessorSettings(KafkaSecuritySettings):
     # Messages of up to 500 events in one transaction, and how long a flush waits for more.
     # Small messages fill a flush by their number, large ones by their bytes.
     flush_messages_max: int = 200
-    flush_bytes_max: int = 8_000_000
+    flush_bytes_max: int = 5_000_000
+    # So many flushes, of different partitions, are stored at the same time where that many bytes are waiting together.
+    store_lanes: int = Field(2, ge=1, le=8)
+    lanes_bytes_min: int = 1_000_000
     flush_linger_seconds: float = 0.05
     refresh_seconds: float = 2.0
     # How often rows of the rollups that flushes added are looked at to be merged.

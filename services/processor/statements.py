@@ -48,7 +48,6 @@ QUARANTINE = (
 
 ADVANCE = (
     "UPDATE ledger SET next_offset = %(next)s, stream_through = to_timestamp(%(through)s), "
-    "owner_pid = pg_backend_pid(), "
     "messages_read = messages_read + %(messages)s, events_read = events_read + %(events)s, "
     "counted = counted + %(counted)s, duplicate = duplicate + %(duplicate)s, dead_lettered = dead_lettered + %(dead)s, "
     "quarantined = quarantined + %(quarantined)s "

@@ -92,7 +92,7 @@ class Store:
         """The worker's connection, opened when it is missing; autocommit, UTC."""
         if self._connection is None or self._connection.closed:
             connection = psycopg.connect(
-                self._dsn, autocommit=True, options="-c timezone=UTC", application_name="processor"
+                self._dsn, autocommit=True, options="-c timezone=UTC", application_name=self._name()
             )
             for stage in STAGES:
                 connection.execute(stage)
@@ -115,8 +115,23 @@ class Store:
                 raise Crash(f"the stream is halted: {reason}")
             return ledger.claim(connection, self._stream, partitions)
 
-        self._claims = self._until_there(attempt)
+        self._hold(self._until_there(attempt))
         return {partition: claim.next_offset for partition, claim in self._claims.items()}
+
+    def follow(self, other: Store) -> None:
+        """Works under the claims of another store of the same worker from now on."""
+        self._hold(other._claims)
+
+    def _hold(self, claims: dict[int, ledger.Claim]) -> None:
+        self._claims = claims
+        if self._connection is not None and not self._connection.closed:
+            try:
+                self._connection.execute("SELECT set_config('application_name', %s, false)", (self._name(),))
+            except psycopg.OperationalError:
+                self._discard()  # the next one is opened by that name
+
+    def _name(self) -> str:
+        return ledger.connection_name(next((claim.token for claim in self._claims.values()), None))
 
     def halt(self, reason: str) -> None:
         """Stops the stream until an operator resumes it."""

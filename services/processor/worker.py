@@ -1,4 +1,4 @@
-"""One worker: Faust hands messages in, a thread prepares a flush while another commits the one before."""
+"""One worker: Faust hands messages in, a thread prepares a flush while others commit those before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -18,15 +19,25 @@ from services.contracts.topics import ADMITTED_HEADER
 from services.processor import metrics
 from services.processor.batch import Decoded, Message
 from services.processor.dead_limit import DeadLimit
+from services.processor.lanes import Lanes
 from services.processor.prepare import Flush, TenantNumbers, prepare
 from services.processor.screen import Screen
-from services.processor.sequence import in_order, in_pieces
-from services.processor.store import Applied, Store
+from services.processor.sequence import in_lanes, in_order, in_pieces, in_turn
+from services.processor.store import Applied
 from services.processor.unpacking import CutValue
 from services.processor.watch import Watch
 
 log = structlog.get_logger()
 _RETRY_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlushSizes:
+    """How messages become flushes, in bytes of their values: none has more than about `bytes_max`; what is less than
+    `lanes_bytes_min` together is one."""
+
+    bytes_max: int
+    lanes_bytes_min: int
 
 
 class Acknowledging(Protocol):
@@ -35,65 +46,65 @@ class Acknowledging(Protocol):
     async def ack(self, event: Any) -> bool: ...  # noqa: ANN401
 
 
+@dataclass(slots=True)
+class _Taken:
+    """Events of one take, acknowledged when the last of its flushes is committed: what the group knows is for show."""
+
+    events: Sequence[Any]
+    left: int
+
+
 class Worker:
-    """prepare(n + 1) runs beside store(n), never further ahead. All errors surface from `take`."""
+    """prepare(n + 1) runs beside what is being stored, never further ahead. All errors surface from `take`."""
 
     def __init__(
         self,
-        store: Store,
+        lanes: Lanes,
         book: Callable[[], PriceBook],
         tenant_numbers: TenantNumbers,
         screen: Screen,
         watch: Watch,
-        flush_bytes_max: int,
+        sizes: FlushSizes,
     ) -> None:
-        self._store = store
-        self._flush_bytes_max = flush_bytes_max
+        self._lanes = lanes
+        self._sizes = sizes
         self._screen = screen
         self._book = book
         self._tenant_numbers = tenant_numbers
         self._watch = watch
         self._limit = DeadLimit()
-        # One thread each: order is the law, and psycopg connections are not shared.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
-        self._storing = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._under_way: asyncio.Task[None] | None = None
-        self._handed: Decoded | None = None
         self.owned: frozenset[int] = frozenset()
 
     async def claim(self, partitions: set[int]) -> Mapping[int, int]:
-        """Takes partitions over in the ledger; where to read on. Waits for the flush under way."""
-        loop = asyncio.get_running_loop()
-        offsets = await loop.run_in_executor(self._storing, self._store.claim, partitions)
-        self._limit.allowance_events = await loop.run_in_executor(self._storing, self._store.dead_allowance)
+        """Takes partitions over in the ledger; where to read on. Waits for the flushes under way."""
+        offsets = await self._lanes.claim(partitions)
+        self._limit.allowance_events = await self._lanes.first(lambda store: store.dead_allowance())
         self.owned = frozenset(partitions)
         self._watch.assigned()
         log.info("partitions claimed", offsets=dict(sorted(offsets.items())))
         return offsets
 
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
-        """Prepares these events, in flushes of about `flush_bytes_max` bytes at most, and hands them to the store;
-        returns when all before the last flush are committed."""
-        pieces = in_pieces(in_order([_message(event) for event in events]), self._flush_bytes_max)
-        for number, messages in enumerate(pieces, start=1):
-            structlog.contextvars.bind_contextvars(batch=batch_id(messages))
-            flush = await self._prepared(messages)
-            if self._under_way is not None:
-                await self._under_way
-            self._handed = flush.decoded
-            # The last piece acknowledges all: what the consumer group knows decides nothing.
-            taken = events if number == len(pieces) else ()
-            self._under_way = asyncio.create_task(self._store_and_ack(stream, taken, flush))
+        """Prepares these events as one or more flushes and hands them to the lanes; returns when the last flush of each
+        lane is being stored and all before are committed."""
+        messages = in_order([_message(event) for event in events])
+        lanes = in_lanes(messages, self._lanes.lane_of, self._sizes.lanes_bytes_min)
+        pieces = in_turn(in_pieces(lane, self._sizes.bytes_max) for lane in lanes)
+        taken = _Taken(events, len(pieces))
+        for piece in pieces:
+            structlog.contextvars.bind_contextvars(batch=batch_id(piece))
+            flush = await self._prepared(piece)
+            lane = await self._lanes.free(flush.decoded.spans)
+            self._lanes.start(lane, flush.decoded, self._store_and_ack(lane, stream, taken, flush))
 
     async def drain(self) -> None:
-        """Waits for the flush under way, if any."""
-        if self._under_way is not None:
-            await self._under_way
+        """Waits for the flushes under way, if any."""
+        await self._lanes.drain()
 
     def failed(self) -> BaseException | None:
-        """What the flush under way failed with, as soon as it has: a quiet stream would not await it."""
-        task = self._under_way
-        return task.exception() if task is not None and task.done() and not task.cancelled() else None
+        """What a flush under way failed with, as soon as it has."""
+        return self._lanes.failed()
 
     async def _prepared(self, messages: Sequence[Message]) -> Flush:
         loop = asyncio.get_running_loop()
@@ -113,19 +124,16 @@ class Worker:
         reason = self._limit.note(*_events_and_bad(flush))
         if reason:
             # Written down before anything is buried: a successor must not bury the next thousands either.
-            await loop.run_in_executor(self._storing, self._store.halt, reason)
+            await self._lanes.first(lambda store: store.halt(reason))
             raise Crash(reason)
         return flush
 
     def _left_out(self, decoded: Decoded) -> bool:
-        return self._screen.leave_out(decoded, self._tenant_numbers, self._handed)
+        return self._screen.leave_out(decoded, self._tenant_numbers, self._lanes.under_way())
 
-    async def _store_and_ack(self, stream: Acknowledging, events: Sequence[Any], flush: Flush) -> None:
-        loop = asyncio.get_running_loop()
+    async def _store_and_ack(self, lane: int, stream: Acknowledging, taken: _Taken, flush: Flush) -> None:
         started = time.perf_counter()
-        applied = await _until_there(
-            lambda: loop.run_in_executor(self._storing, copy_context().run, self._store.apply, flush)
-        )
+        applied: Applied = await _until_there(lambda: self._lanes.apply(lane, flush))
         metrics.FLUSH_SECONDS.labels("store").observe(time.perf_counter() - started)
         _count(applied, flush)
         log.debug(
@@ -134,8 +142,10 @@ class Worker:
         )  # fmt: skip
         through = max((span.through_us for span in flush.decoded.spans.values()), default=0)
         self._watch.touch(flush.touched, datetime.fromtimestamp(through / 1e6, UTC))
-        for event in events:
-            await stream.ack(event)
+        taken.left -= 1
+        if not taken.left:
+            for event in taken.events:
+                await stream.ack(event)
 
 
 def batch_id(messages: Sequence[Message]) -> str:

@@ -221,7 +221,7 @@ def test_once_a_duplicate_was_met_later_ones_are_left_out_before_they_are_stored
             [message],
             harness.book,
             harness.tenants.numbers,
-            lambda decoded: screen.leave_out(decoded, harness.tenants.numbers, before),
+            lambda decoded: screen.leave_out(decoded, harness.tenants.numbers, [before] if before else []),
         )
 
     first = flush(batches[0])

@@ -48,5 +48,5 @@ def test_equal_content_is_a_repeat_and_other_content_is_dead() -> None:
 def test_no_flush_is_looked_at_where_no_duplicate_is_expected() -> None:
     event = books().event("acme")
     before, decoded = identified(event), identified(event, offset=2)
-    assert not Screen("host=nowhere.invalid", needed=lambda: False).leave_out(decoded, lambda _: {}, before)
+    assert not Screen("host=nowhere.invalid", needed=lambda: False).leave_out(decoded, lambda _: {}, [before])
     assert len(decoded.table) == 1
