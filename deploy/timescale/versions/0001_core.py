@@ -19,7 +19,7 @@ down_revision = None
 
 # Created after the table is a hypertable, so that chunks carry them too.
 EVENT_INDEXES = (
-    "CREATE INDEX usage_event_tenant ON usage_event (tenant_no, occurred_at DESC)",
+    "CREATE INDEX usage_event_tenant ON usage_event (tenant_no, occurred_at)",
     "CREATE INDEX usage_event_request ON usage_event (tenant_no, request_id) WHERE request_id <> ''",
     "CREATE INDEX usage_event_run ON usage_event (tenant_no, run_id) WHERE run_id <> ''",
 )
