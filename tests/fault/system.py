@@ -18,7 +18,14 @@ from tests.integration.processor.running import Processor, costs_at_every_level,
 from tests.ledger import books
 
 # Small flushes: a few thousand events make many transactions, so that a fault meets one under way.
-_SETTINGS = {"FLUSH_MESSAGES_MAX": "4", "SESSION_TIMEOUT_SECONDS": "6", "REFRESH_SECONDS": "1", "STUCK_SECONDS": "45"}
+_SETTINGS = {
+    "FLUSH_MESSAGES_MAX": "4",
+    # And always two at the same time.
+    "LANES_BYTES_MIN": "1",
+    "SESSION_TIMEOUT_SECONDS": "6",
+    "REFRESH_SECONDS": "1",
+    "STUCK_SECONDS": "45",
+}
 
 
 class Keeper(threading.Thread):

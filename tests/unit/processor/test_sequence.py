@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from services.processor.batch import Message
-from services.processor.sequence import in_pieces
+from services.processor.sequence import in_lanes, in_pieces, in_turn
 
 
 def _messages(sizes: list[int]) -> list[Message]:
@@ -41,3 +41,17 @@ def test_whatever_the_sizes_nothing_is_left_out_or_moved_and_a_flush_holds_one_m
         assert all(sum(len(message.value) for message in piece[:-1]) < bytes_max for piece in pieces)
         total = sum(len(message.value) for message in messages)
         assert len(pieces) <= total // bytes_max + 1
+
+
+def test_what_is_little_stays_together_and_what_is_much_goes_by_its_partitions_lane_in_order() -> None:
+    messages = [Message(number % 3, number, 0, b"x" * 10) for number in range(12)]
+    assert in_lanes(messages, lambda partition: partition % 2, 121) == [messages]
+    even, odd = in_lanes(messages, lambda partition: partition % 2, 120)
+    assert even == [message for message in messages if message.partition in (0, 2)]
+    assert odd == [message for message in messages if message.partition == 1]
+    only = [message for message in messages if message.partition == 1]
+    assert in_lanes(only, lambda partition: partition % 2, 0) == [only]
+
+
+def test_lanes_take_turns_until_each_has_given_all() -> None:
+    assert in_turn([["a1", "a2", "a3"], ["b1"], ["c1", "c2"]]) == ["a1", "b1", "c1", "a2", "c2", "a3"]
