@@ -41,6 +41,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PACKAGES_MB = {"run": 225, "dev": 375}
 WEB_MB = 20
 JARS_MB = 44
+# A file at a time: much of a test is waiting for a broker or a database.
+_TWO_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
@@ -126,9 +128,7 @@ def test(arguments: list[str]) -> int:
     set_up("dev")
     find_or_install_browser()
     fetch_tools()
-    # All of them on two workers, a file at a time: much of a test is waiting for a broker or a database.
-    everything = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
-    return become("python", "-m", "pytest", *(arguments or everything))
+    return become("python", "-m", "pytest", *(arguments or _TWO_WORKERS))
 
 
 def bench(arguments: list[str]) -> int:
@@ -138,7 +138,7 @@ def bench(arguments: list[str]) -> int:
 
 def fault(arguments: list[str]) -> int:
     set_up("dev")
-    return become("python", "-m", "pytest", "tests/fault", *arguments)
+    return become("python", "-m", "pytest", "tests/fault", *(arguments or _TWO_WORKERS))
 
 
 def bench_detect(arguments: list[str]) -> int:
