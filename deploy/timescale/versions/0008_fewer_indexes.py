@@ -10,8 +10,8 @@ from alembic import op
 
 from services.contracts.rollups import ROLLUPS
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
