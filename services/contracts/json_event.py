@@ -110,10 +110,15 @@ def _add_other_usage(fields: dict[str, Any], simple: dict[str, int], vendor: Map
 
 
 def _add_simple_usage(fields: dict[str, Any], simple: dict[str, int]) -> list[str]:
-    """Puts the simple form into `fields` as disjoint classes; returns why that can't be done."""
-    if "usage" in fields:
-        return [f"give usage or {', '.join(sorted(simple))}, not both"]
+    """Puts the simple form into `fields` as disjoint classes; returns why that can't be done.
+
+    Units have no simple form: a `usage` of units alone goes with it.
+    """
     usage: dict[str, Any] = {}
+    if "usage" in fields:
+        if any(map(fields["usage"].HasField, USAGE_CLASSES)):
+            return [f"give usage classes or {', '.join(sorted(simple))}, not both"]
+        usage["units"] = fields["usage"].units
     reasons = [f"{name} must not be negative, it is {count}" for name, count in simple.items() if count < 0]
     for whole, part, rest_class, part_class in (
         ("prompt_tokens", "cached_tokens", "input_uncached", "cache_read"),
@@ -124,7 +129,7 @@ def _add_simple_usage(fields: dict[str, Any], simple: dict[str, int]) -> list[st
                 reasons.append(f"{part} is part of {whole}, which is not given")
             continue
         part_count = simple.get(part, 0)
-        if part_count > simple[whole]:
+        if part_count > max(simple[whole], 0):
             reasons.append(f"{part} ({part_count}) is more than {whole} ({simple[whole]}), which it is part of")
         usage[rest_class] = simple[whole] - part_count
         if part_count:

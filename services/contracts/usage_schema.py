@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from pricing.usage import USAGE_CLASSES
 from services.contracts.admission import REPORTED_COST_USD, REQUIRED_TEXTS, TEXT_LIMITS
 from services.contracts.json_event import SIMPLE_USAGE, VENDOR_USAGE, enum_names
 from services.contracts.limits import (
@@ -65,7 +66,7 @@ _VENDOR: Final[dict[str, Schema]] = {
 def usage_schema() -> Schema:
     """Draft 2020-12. What it accepts, `json_event` and `admission` accept, but for what a schema can't say (sums)."""
     properties = {field.name: _field(field) for field in usage_pb2.UsageEvent.DESCRIPTOR.fields}
-    simple = {name: {**_COUNT, "description": "Simple form, instead of usage."} for name in SIMPLE_USAGE}
+    simple = {name: {**_COUNT, "description": "Simple form, instead of usage' classes."} for name in SIMPLE_USAGE}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
@@ -78,7 +79,12 @@ def usage_schema() -> Schema:
         "required": [name for name in REQUIRED_TEXTS if name != "tenant_id"] + ["occurred_at"],
         "oneOf": [
             {"required": ["usage"], **_none_of(*SIMPLE_USAGE, *VENDOR_USAGE)},
-            {"anyOf": [{"required": [name]} for name in SIMPLE_USAGE[:2]], **_none_of("usage", *VENDOR_USAGE)},
+            {
+                "anyOf": [{"required": [name]} for name in SIMPLE_USAGE[:2]],
+                # Units have no simple form, so they may stand beside it.
+                "properties": {"usage": _none_of(*USAGE_CLASSES)},
+                **_none_of(*VENDOR_USAGE),
+            },
             {"required": ["vendor_usage"], **_none_of("usage", *SIMPLE_USAGE)},
         ],
         "dependentRequired": {"cached_tokens": ["prompt_tokens"], "reasoning_tokens": ["completion_tokens"]},

@@ -41,6 +41,40 @@ def test_the_grpcurl_command_sends_an_acceptable_event(document: str) -> None:
     assert [admit(event) for event in request.batch.events] == [None]
 
 
+# Blocks of commands and programs that no test runs as they stand, by how they begin, and what holds them instead.
+NOT_RUN = {
+    "make run": "tests/e2e/system runs what it runs",
+    "make test": "it is this",
+    "make replay": "tests/e2e/system replays the trace it names",
+    "export KEY": "the tests' own",
+    "grpcurl": "no test has grpcurl: what it sends is tried above, the call by tests/integration/gateway",
+    "python3 deploy/make_env.py": "no Docker: tests/unit/deploy",
+    "kubectl create secret": "no cluster: tests/integration/deploy",
+    "pg_dumpall": "tests/fault restores a dump",
+    "psql": "the same",
+    "npm init": "needs what others publish: run by hand, dated",
+    "go mod init": "the same",
+    "python -m deploy.timescale.tenant_roles": "tests/integration/isolation",
+    "SPENDSTREAM_TEST_TIMESCALE_DSN": "the suite itself",
+    "from openai import": "needs a vendor's key: tests/integration/sdk runs the example",
+    "meter.record(client": "pieces: tests/unit/sdk runs them on the vendors' libraries",
+    "answer = client": "the same",
+    "stream = client": "the same",
+}
+
+
+def test_every_block_that_can_run_is_run_or_it_is_said_what_holds_it_instead() -> None:
+    found = {}
+    for document in (*ALL, "services/sdk/README.md"):
+        for block in re.findall(
+            r"^ *```(?:sh|python)\n(.*?)^ *```$", (ROOT / document).read_text(), re.DOTALL | re.MULTILINE
+        ):
+            found[block.strip().splitlines()[0]] = document
+    unexplained = [line for line in found if not line.startswith(tuple(NOT_RUN))]
+    assert unexplained == [], [found[line] for line in unexplained]
+    assert [begins for begins in NOT_RUN if not any(line.startswith(begins) for line in found)] == []
+
+
 def test_the_programs_of_other_languages_are_ten_lines() -> None:
     text = (ROOT / "docs/other-languages.md").read_text()
     (typescript,) = re.findall(r"^```ts\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)

@@ -81,6 +81,11 @@ def test_a_reported_cost_that_is_no_amount_is_refused(given: str) -> None:
         decode_event({**EVENT, "reported_cost_usd": given})
 
 
+def test_a_negative_count_of_the_simple_form_is_said_once() -> None:
+    with pytest.raises(EventRefused, match=r"^prompt_tokens must not be negative, it is -5$"):
+        decode_event({**EVENT, "prompt_tokens": -5})
+
+
 def test_all_wrong_fields_are_named_at_once() -> None:
     with pytest.raises(EventRefused) as refused:
         decode_event({**EVENT, "attempt": "1", "streaming": 1, "tier": "x"})
