@@ -70,3 +70,21 @@ def test_who_may_connect_is_said_anew_as_a_restored_dump_does_not_hold_it(storag
     assert may_connect("public")
     migrate(storage)
     assert (may_connect("public"), may_connect("spendstream_api")) == (False, True)
+
+
+def test_a_store_whose_rows_were_added_to_in_place_takes_what_flushes_append(server: str) -> None:
+    key = "bucket, tenant_no, kafka_partition, channel"
+    row = f"INSERT INTO channel_hour_base ({key}, calls) VALUES ('2026-10-01 00:00+00', 1, 0, 'slack', 2)"
+    with fresh_database(server, "0008") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        # As the schema was before: a key, no line of what is to be merged, and a budget was one tenant's.
+        connection.execute(f"ALTER TABLE channel_hour_base ADD PRIMARY KEY ({key})".encode())
+        connection.execute("DROP TABLE unmerged_bucket")
+        connection.execute("ALTER TABLE budget ALTER COLUMN tenant_id SET NOT NULL")
+        connection.execute(row.encode())
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(row.encode())
+        migrate(dsn)
+        connection.execute(row.encode())
+        assert connection.execute("SELECT calls FROM channel_hour").fetchall() == [(4,)]
+        assert connection.execute("SELECT count(*) FROM unmerged_bucket").fetchone() == (0,)
+        connection.execute("INSERT INTO budget (budget_window, limit_pico_usd) VALUES ('daily', 1)")
