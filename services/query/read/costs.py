@@ -106,8 +106,8 @@ async def _rows(
     histograms = await _histograms(conn, query, state)
     cells = {_key(row, query): _sums(row, made.quantities) for row in found}
     summed = None
-    if ordered_here and not any(_is_percentile(name) for name in query.measures):
-        # All there is was read.
+    whole = ordered_here or (query.offset == 0 and len(found) <= query.limit)
+    if whole and not any(_is_percentile(name) for name in query.measures):
         summed = {name: sum(cell[name] for cell in cells.values()) for name in made.quantities}
     if made.buckets is not None:
         cells = _filled(cells, query, made.buckets, made.quantities)

@@ -3,9 +3,25 @@
 import { card } from "./tips.js";
 
 const charts = new Map();
+let library;
 
+// The drawings stand there from the first paint on; the library, which is large, comes after it.
 export function hydrateCharts() {
-  if (!window.echarts) return;
+  if (window.echarts) hydrate();
+  else if (document.querySelector("[data-chart]")) requestAnimationFrame(() => setTimeout(() => load().then(hydrate)));
+}
+
+function load() {
+  library ??= new Promise((there) => {
+    const script = document.createElement("script");
+    script.src = "/static/vendor/echarts/echarts.min.js";
+    script.addEventListener("load", there);
+    document.head.append(script);
+  });
+  return library;
+}
+
+function hydrate() {
   for (const holder of document.querySelectorAll("[data-chart]")) {
     const source = document.querySelector(`script[data-for="${holder.id}"]`);
     if (source) paint(holder, source.textContent);
