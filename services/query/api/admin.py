@@ -22,7 +22,7 @@ from services.query.api.described.families import (
     Success,
 )
 from services.query.api.export import csv_of_calls
-from services.query.api.parameters import LIMIT_MAX, CamelDates, Limit, Name, NoParameters
+from services.query.api.parameters import LIMIT_MAX, CamelDates, Limit, Name, NoParameters, Zone
 from services.query.api.problems import Complaints
 from services.query.api.ranges import Range, last_days, read_zone
 from services.query.api.scope import UTC_ZONE, Scope, scope_of, tenant_of
@@ -58,7 +58,7 @@ class TrendParameters(NoParameters):
     days: Annotated[int, Field(ge=1, le=366)] = 30
     group_by: Annotated[Literal["hour", "day"], Field(alias="groupBy")] = "day"
     provider: Name | None = None
-    tz: Annotated[str | None, Field(max_length=64)] = None
+    tz: Zone | None = None
 
 
 class AggregateBody(BaseModel):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import ConfigDict, Field, create_model
+from pydantic import AfterValidator, ConfigDict, Field, create_model
 
 from services.contracts.dimensions import DEFAULT_MEASURES, DIMENSIONS, MEASURES, TENANT_DIMENSION
 from services.query.api.cursors import read_offset
@@ -30,12 +30,30 @@ FILTER_VALUES_MAX = 50
 _LIST_CHARACTERS_MAX = 500
 
 
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+
+
+def _all_of(known: tuple[str, ...]) -> AfterValidator:
+    def check(text: str) -> str:
+        unknown = [name for name in _split(text) if name not in known]
+        if unknown:
+            raise ValueError(f"{', '.join(map(repr, unknown))} unknown; known are {', '.join(known)}")
+        return text
+
+    return AfterValidator(check)
+
+
+_Dimensions = Annotated[str, Field(max_length=_LIST_CHARACTERS_MAX), _all_of(DIMENSIONS)]
+_Measures = Annotated[str, Field(max_length=_LIST_CHARACTERS_MAX), _all_of(tuple(MEASURES))]
+
+
 class _CostBase(SpanParameters):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     granularity: Granularity | None = None
-    group_by: Annotated[str | None, Field(max_length=_LIST_CHARACTERS_MAX, examples=["feature,model"])] = None
-    measures: Annotated[str | None, Field(max_length=_LIST_CHARACTERS_MAX, examples=["cost_usd,calls"])] = None
+    group_by: Annotated[_Dimensions | None, Field(examples=["feature,model"])] = None
+    measures: Annotated[_Measures | None, Field(examples=["cost_usd,calls"])] = None
     order_by: Annotated[str | None, Field(max_length=64)] = None
     order: Literal["asc", "desc"] | None = None
 
@@ -73,8 +91,8 @@ def cost_query(asked: Any, scope: Scope, now: datetime) -> CostQuery:  # noqa: A
     complaints = Complaints()
     zone: ZoneInfo = read_zone(asked.tz, scope.zone, complaints)
     span = read_range(("from", "to"), (asked.from_, asked.to), zone, now, complaints)
-    group_by = _names("group_by", asked.group_by, DIMENSIONS, complaints)
-    measures = _names("measures", asked.measures, tuple(MEASURES), complaints) or DEFAULT_MEASURES
+    group_by = _split(asked.group_by) if asked.group_by is not None else ()
+    measures = _split(asked.measures) if asked.measures is not None else DEFAULT_MEASURES
     _check_order(asked.order_by, group_by, measures, asked.granularity, complaints)
     offset = read_offset(asked.cursor, complaints)
     complaints.raise_if_any()
@@ -90,17 +108,6 @@ def cost_query(asked: Any, scope: Scope, now: datetime) -> CostQuery:  # noqa: A
         descending=(asked.order or ("asc" if ordering in ("bucket", *group_by) else "desc")) == "desc",
         limit=asked.limit, offset=offset,
     )  # fmt: skip
-
-
-def _names(parameter: str, text: str | None, known: tuple[str, ...], complaints: Complaints) -> tuple[str, ...]:
-    if text is None:
-        return ()
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        complaints.add(parameter, f"{', '.join(map(repr, unknown))} unknown; known are {', '.join(known)}")
-        return ()
-    return names
 
 
 def _check_order(

@@ -15,7 +15,9 @@ DEFAULT_DAYS = 30
 YEAR_MIN, YEAR_MAX = 2000, 2100
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)([Zz]|[+\- ]\d\d:?\d\d)?", re.ASCII)
-_FORMS = "an instant (2026-10-01T08:00:00Z) or a local date (2026-10-01)"
+_NO_MOMENT = "must be an instant (2026-10-01T08:00:00Z) or a local date (2026-10-01)"
+_OUT_OF_YEARS = f"must lie between the years {YEAR_MIN} and {YEAR_MAX}"
+_NO_ZONE = "not a time zone's IANA name, like Europe/Berlin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,31 @@ def is_zone(name: str) -> bool:
     return name in _zones()
 
 
+def known_zone(name: str) -> str:
+    """The same name; ValueError where nobody knows it."""
+    if not is_zone(name):
+        raise ValueError(_NO_ZONE)
+    return name
+
+
+def said_moment(text: str) -> str:
+    """The same text; ValueError where it is no moment in any zone."""
+    try:
+        moment = parse_moment(text, ZoneInfo("UTC"))
+    except ValueError:
+        raise ValueError(_NO_MOMENT) from None
+    if moment is None:
+        raise ValueError(_OUT_OF_YEARS)
+    return text
+
+
 def read_zone(name: str | None, default: ZoneInfo, complaints: Complaints) -> ZoneInfo:
     """The zone of a `tz` parameter."""
     if name is None:
         return default
     if is_zone(name):
         return ZoneInfo(name)
-    complaints.add("tz", "not a time zone's IANA name, like Europe/Berlin")
+    complaints.add("tz", _NO_ZONE)
     return default
 
 
@@ -91,10 +111,10 @@ def _read_moment(
     try:
         moment = parse_moment(text, zone, next_day=next_day)
     except ValueError:
-        complaints.add(name, f"must be {_FORMS}")
+        complaints.add(name, _NO_MOMENT)
         return None
     if moment is None:
-        complaints.add(name, f"must lie between the years {YEAR_MIN} and {YEAR_MAX}")
+        complaints.add(name, _OUT_OF_YEARS)
     return moment
 
 

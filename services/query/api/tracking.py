@@ -27,7 +27,7 @@ from services.query.api.described.families import (
     SuccessPage,
     Trends,
 )
-from services.query.api.parameters import LIMIT_MAX, CamelDates, Cursor, Limit, Name, NoParameters
+from services.query.api.parameters import LIMIT_MAX, CamelDates, Cursor, Limit, Name, NoParameters, Zone
 from services.query.api.problems import Complaint, Complaints, not_found, wrong_parameters
 from services.query.api.ranges import Range, last_days, read_zone
 from services.query.api.scope import Scope, scope_of
@@ -56,7 +56,7 @@ class TrackingFilters(NoParameters):
     agent_id: Annotated[Name | None, Field(alias="agentId")] = None
     model: Name | None = None
     tenant_id: Annotated[Name | None, Field(alias="tenantId")] = None
-    tz: Annotated[str | None, Field(max_length=64)] = None
+    tz: Zone | None = None
 
     def values(self) -> tuple[tuple[str, str], ...]:
         """Column and value of each filter that is set."""

@@ -57,6 +57,10 @@ def wrong(answer: httpx.Response) -> set[str]:
         ({"from": "2026-10-02", "to": "2026-10-01"}, {"to"}),
         ({"from": "1", "tz": "Mars/Base", "group_by": "a,b", "measures": "x"}, {"from", "tz", "group_by", "measures"}),
         ({"granularity": "second", "limit": "-1", "nonsense": "1"}, {"granularity", "limit", "nonsense"}),
+        (
+            {"limit": "x", "tz": "Y", "from": "z", "to": "1800-01-01", "group_by": "q"},
+            {"limit", "tz", "from", "to", "group_by"},
+        ),
         ({"limit": "1001"}, {"limit"}),
         ({"limit": "many"}, {"limit"}),
         ({"cursor": "zzz"}, {"cursor"}),
