@@ -55,6 +55,9 @@ def complete(example: str, present: str) -> str:
 
 
 def main() -> int:
+    if sys.argv[1:]:
+        print(__doc__)
+        return 0 if sys.argv[1] in ("-h", "--help") else 2
     example, target = ROOT / ".env.example", ROOT / ".env"
     present = target.read_text() if target.exists() else ""
     text = complete(example.read_text(), present)

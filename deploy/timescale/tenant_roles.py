@@ -48,9 +48,21 @@ def roles(connection: psycopg.Connection) -> list[tuple[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
+    """The exit code; what went wrong is a line on stderr."""
+    try:
+        return _run(arguments, os.environ.get("SPENDSTREAM_DATABASE_DSN", ""))
+    except psycopg.Error as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str], dsn: str) -> int:
+    if arguments and not dsn:
+        print("SPENDSTREAM_DATABASE_DSN isn't set: the database, as the schema's owner", file=sys.stderr)
+        return 2
     match arguments:
         case ["create", tenant_id]:
-            with psycopg.connect(os.environ["SPENDSTREAM_DATABASE_DSN"]) as connection:
+            with psycopg.connect(dsn) as connection:
                 try:
                     made = create(connection, tenant_id)
                 except psycopg.errors.NoDataFound:
@@ -58,14 +70,14 @@ def main(arguments: list[str]) -> int:
                     return 1
             print(f"role {made.role}\npassword {made.password}")
         case ["drop", role]:
-            with psycopg.connect(os.environ["SPENDSTREAM_DATABASE_DSN"]) as connection:
+            with psycopg.connect(dsn) as connection:
                 try:
                     drop(connection, role)
                 except psycopg.errors.UndefinedObject:
                     print(f"{role} is no role of a tenant", file=sys.stderr)
                     return 1
         case ["list"]:
-            with psycopg.connect(os.environ["SPENDSTREAM_DATABASE_DSN"]) as connection:
+            with psycopg.connect(dsn) as connection:
                 for role, tenant_id in roles(connection):
                     print(f"{role}\t{tenant_id}")
         case _:
