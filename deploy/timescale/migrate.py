@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from alembic import command
@@ -40,4 +41,6 @@ def migrate(dsn: str, revision: str = "head") -> None:
 
 
 if __name__ == "__main__":
+    if not os.environ.get("SPENDSTREAM_DATABASE_DSN"):
+        sys.exit("SPENDSTREAM_DATABASE_DSN isn't set")
     migrate(os.environ["SPENDSTREAM_DATABASE_DSN"])

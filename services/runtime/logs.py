@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from services.runtime.foreign_output import adopt_stderr
+
 _BLOT = "***"
 _SECRET_NAME = re.compile(r"(?i)(^|_)(key|secret|password|token|authorization|dsn|webhook|webhook_url)$")
 _SECRET_TEXT = (
@@ -59,6 +61,7 @@ def configure_logging(service: str, level: str = "info") -> None:
         event["service"] = service
         return event
 
+    adopt_stderr()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
