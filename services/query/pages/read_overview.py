@@ -9,10 +9,20 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from services.contracts.agents import default_label
-from services.query.pages.figures import Item, OverviewFigures
+from services.query.pages.figures import Item, OverviewFigures, Point
 from services.query.pages.ranges import PageRange, Span, month_start
-from services.query.pages.reading import Source, compare, count_runs, if_kept, last_72_hours, read_labels, to_next_hour
+from services.query.pages.reading import (
+    Breakdown,
+    Source,
+    compare,
+    count_runs,
+    if_kept,
+    last_72_hours,
+    read_labels,
+    to_next_hour,
+)
 from services.query.pages.scope import Scope
+from services.query.read.session import at_once
 
 _DIMENSIONS = ("feature", "agent_id", "provider", "model")
 # What the customer rollup knows; narrowed by anything else, customers could only come from raw events.
@@ -21,28 +31,29 @@ _CUSTOMER_FILTERS = {"model"}
 
 async def read_overview(
     conn: AsyncConnection[Any],
+    other: AsyncConnection[Any],
     scope: Scope,
     shown: PageRange,
     filters: tuple[tuple[str, str], ...],
     read_at: datetime,
     oldest: datetime | None,
 ) -> OverviewFigures:
-    """Everything the page shows for `scope` in `shown`."""
-    source = Source(conn, scope.numbers, scope.zone, tuple((name, (value,)) for name, value in filters))
+    """Everything the page shows for `scope` in `shown`. `other` is a connection beside `conn`."""
+    narrowed = tuple((name, (value,)) for name, value in filters)
+    source, second = (Source(one, scope.numbers, scope.zone, narrowed) for one in (conn, other))
     span, before = to_next_hour(shown.now, running=shown.running), shown.before
     all_tenants = scope.tenant is None and len(scope.readable) > 1
     dimensions = (*_DIMENSIONS, "tenant_id") if all_tenants else _DIMENSIONS
-    now = await source.breakdown(span, dimensions)
-    then = await if_kept(source.breakdown(before, dimensions)) if before else None
+    agent = dict(filters).get("agent_id")
+    with_customers = scope.tenant is not None and {name for name, _ in filters} <= _CUSTOMER_FILTERS
+    (now, (buckets, points), days, runs), (then, (_, hours), customers, runs_before) = await at_once(
+        _shown(source, shown, span, dimensions, agent, read_at),
+        _beside(second, before, dimensions, agent, read_at, customers_in=span if with_customers else None),
+    )
 
     def compared(dimension: str) -> tuple[Item, ...]:
         return compare(now.by(dimension), then.by(dimension)) if then else now.by(dimension)
 
-    buckets, points = await source.series(span, shown.granularity, "provider")
-    with_customers = scope.tenant is not None and {name for name, _ in filters} <= _CUSTOMER_FILTERS
-    agent = dict(filters).get("agent_id")
-    _, hours = await source.series(last_72_hours(read_at), "hour", None)
-    days = await _days_of_month(source, read_at)
     return OverviewFigures(
         shown=shown,
         tenant_id=scope.tenant_id,
@@ -51,8 +62,8 @@ async def read_overview(
         has_events=oldest is not None,
         total=now.total,
         before=then.total if then else None,
-        runs=await count_runs(conn, span, scope.numbers, agent),
-        runs_before=await count_runs(conn, before, scope.numbers, agent) if before else None,
+        runs=runs,
+        runs_before=runs_before,
         month_pico_usd=sum(days),
         today_pico_usd=days[-1] if days else 0,
         buckets=buckets,
@@ -62,9 +73,42 @@ async def read_overview(
         agents=_named(compared("agent_id"), await read_labels(conn, scope.numbers)),
         tenants=compared("tenant_id") if all_tenants else (),
         features=compared("feature"),
-        customers=await source.groups(span, "customer_id") if with_customers else (),
+        customers=customers,
         hours=hours,
         filters=filters,
+    )
+
+
+_Series = tuple[tuple[datetime, ...], tuple[Point, ...]]
+
+
+async def _shown(
+    source: Source, shown: PageRange, span: Span, dimensions: tuple[str, ...], agent: str | None, read_at: datetime
+) -> tuple[Breakdown, _Series, tuple[int, ...], int]:
+    """What the page is about: the period's sums, its buckets, the days of the month, how many runs began in it."""
+    return (
+        await source.breakdown(span, dimensions),
+        await source.series(span, shown.granularity, "provider"),
+        await _days_of_month(source, read_at),
+        await count_runs(source.conn, span, source.tenants, agent),
+    )
+
+
+async def _beside(
+    source: Source,
+    before: Span | None,
+    dimensions: tuple[str, ...],
+    agent: str | None,
+    read_at: datetime,
+    *,
+    customers_in: Span | None,
+) -> tuple[Breakdown | None, _Series, tuple[Item, ...], int | None]:
+    """What it is compared with, and what stands beside it."""
+    return (
+        await if_kept(source.breakdown(before, dimensions)) if before else None,
+        await source.series(last_72_hours(read_at), "hour", None),
+        await source.groups(customers_in, "customer_id") if customers_in else (),
+        await count_runs(source.conn, before, source.tenants, agent) if before else None,
     )
 
 

@@ -39,7 +39,7 @@ from services.query.pages.surroundings import surroundings
 from services.query.parts import parts_of
 from services.query.read.first import read_first_moment
 from services.query.read.freshness import read_data_through
-from services.query.read.session import reading
+from services.query.read.session import beside, reading
 
 pages = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -72,7 +72,8 @@ async def overview(request: Request, principal: Reader) -> Response:
         mark, quiet = await _mark(conn, request, now, shown)
         if quiet is not None:
             return quiet
-        figures = await read_overview(conn, scope, shown, asked.filters, now, oldest)
+        async with beside(parts.reads, conn) as other:
+            figures = await read_overview(conn, other, scope, shown, asked.filters, now, oldest)
         around = await surroundings(request, conn, principal, scope, "overview")
     state = asked.state(request.url.path, tenant=scope.tenant_id if principal.tenant_id is None else None)
     view = overview_page(figures, state, scope.names)
