@@ -171,7 +171,8 @@ async def test_dates_of_the_other_families_are_named_as_they_name_them(service: 
         "start_date",
         "end_date",
     }
-    assert wrong(await service.get("/api/cost-tracking", startDate="x", period="week")) == {"period"}
+    assert wrong(await service.get("/api/cost-tracking", startDate="2026-10-01", period="week")) == {"period"}
+    assert wrong(await service.get("/api/cost-tracking", startDate="x", period="age")) == {"startDate", "period"}
     assert wrong(await service.get("/api/cost-tracking/reports/monthly", month="2026-13")) == {"month"}
     assert wrong(await service.get(f"{ADMIN}/by-org", sortBy="size", minCostCents="-1")) == {"sortBy", "minCostCents"}
 
