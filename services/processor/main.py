@@ -128,7 +128,7 @@ async def _process(
     progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
     refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
-    merger = Merger(settings.database_dsn)
+    merger = Merger(settings.database_dsn, lambda: progress.lag_messages > settings.flush_messages_max)
     healer = Healer(settings.database_dsn, book_file.book)
     retention = RetentionJob(settings.database_dsn, settings.retention())
     app = build_app(settings, stream, worker, crash)

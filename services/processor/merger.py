@@ -5,7 +5,7 @@ Nothing waits for it and no number depends on it: readers sum whatever rows ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +22,9 @@ _GROWTH = 4
 _ROWS_MIN = 2_000
 # No more often than this: a backlog's buckets grow several times in seconds, and merging them would take from counting.
 _GROWING_AGE_MIN = timedelta(seconds=10)
+# While a backlog is worked off, only buckets of so many rows: merging would take its time from counting, and those who
+# read now wait a fraction of a second longer.
+_ROWS_MIN_BEHIND = 200_000
 # One that is quiet is merged once more, where that makes it smaller by more than a tenth.
 _QUIET_SHARE = 10
 # Older buckets are as they are: only an operator's admission adds to one, and on TimescaleDB it may be compressed.
@@ -58,9 +61,10 @@ def due(waiting: Waiting, merged_rows: int, age: timedelta, *, quiet: bool) -> b
 
 class Merger:
     """One pass per `run_once`. Uses its own connection; not thread-safe. Any number of processes may run one: a lock
-    lets one of them merge at a time."""
+    lets one of them merge at a time. `behind` says whether a backlog is being worked off."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, behind: Callable[[], bool] = lambda: False) -> None:
+        self._behind = behind
         # The rows of one bucket at a time are summed in memory.
         self._connection = KeptConnection(dsn, "merger", "-c work_mem=64MB")
         self._merged_rows: dict[tuple[str, datetime], int] = {}
@@ -76,7 +80,8 @@ class Merger:
             past = [mark for waiting in found if now - waiting.bucket > _AGE_MAX for mark in waiting.mark_ids]
             if past:
                 connection.execute(_TAKE, (past,))
-            young = [waiting for waiting in found if now - waiting.bucket <= _AGE_MAX]
+            rows_min = _ROWS_MIN_BEHIND if self._behind() else 0
+            young = [each for each in found if now - each.bucket <= _AGE_MAX and each.rows >= rows_min]
             done = sum(self._look_at(connection, waiting, now) for waiting in young)
             self._forget({(waiting.table, waiting.bucket) for waiting in found})
             return done

@@ -27,6 +27,9 @@ def server_settings(port: int) -> Mapping[str, str]:
         "max_wal_size": "2GB",
         "min_wal_size": "128MB",
         "wal_compression": "on",
+        # A flush writes some 20 MB before it commits; the writer has most of it on disk by then.
+        "wal_buffers": "64MB",
+        "wal_writer_delay": "20ms",
         "synchronous_commit": "on",
         "checkpoint_timeout": "10min",
         "wal_level": "minimal",

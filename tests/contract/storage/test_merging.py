@@ -50,6 +50,9 @@ def test_what_flushes_appended_becomes_one_row_a_key_and_sums_stay(
     rows, distinct = _rows(harness, CUSTOMER)
     assert rows > distinct
     before = _sums(harness)
+    busy = Merger(harness.dsn, behind=lambda: True)
+    assert [busy.run_once(datetime.now(UTC)) for _ in range(3)] == [0, 0, 0], "a backlog goes first"
+    busy.close()
     assert merger.run_once(datetime.now(UTC)) == 0, "a bucket that was just written into waits until it is quiet"
     assert merger.run_once(datetime.now(UTC)) > 0
     assert _sums(harness) == before
