@@ -12,13 +12,17 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from services.processor.batch import Decoded
 from services.processor.prepare import Flush
 from services.processor.store import Applied, Store
 
 T = TypeVar("T")
+
+
+# Stores a flush in the lane of this number.
+Storing: TypeAlias = Callable[[int], Coroutine[None, None, None]]
 
 
 class Lanes:
@@ -28,8 +32,12 @@ class Lanes:
         self._stores = tuple(stores)
         # One thread each: order is the law, and psycopg connections are not shared.
         self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"store-{n}") for n in range(len(stores))]
-        # By lane, where it is not free: its flush, and the task that stores it.
-        self._flushes: dict[int, tuple[Decoded, asyncio.Task[None]]] = {}
+        self._free: asyncio.Queue[int] = asyncio.Queue()
+        for lane in range(len(stores)):
+            self._free.put_nowait(lane)
+        # In the order they were handed over: flushes that are stored, or wait for it, each with its task.
+        self._under_way: dict[int, tuple[Decoded, asyncio.Task[None]]] = {}
+        self._handed = 0
         self._lane_of: dict[int, int] = {}
 
     def lane_of(self, partition: int) -> int:
@@ -57,43 +65,45 @@ class Lanes:
         """Runs `work` with the first lane's store, after what it is storing."""
         return await self._in_thread(0, lambda: work(self._stores[0]))
 
-    async def free(self, partitions: Iterable[int]) -> int:
-        """A free lane, once nothing under way holds any of these partitions. Raises what a flush failed with."""
-        wanted = set(partitions)
-        for decoded, task in tuple(self._flushes.values()):
-            if wanted & decoded.spans.keys():
-                await task
-        while len(self._flushes) == len(self._stores) or self.failed():
-            tasks = [task for _, task in self._flushes.values()]
+    async def room(self) -> None:
+        """Waits until one more flush may be handed over. One may wait beside those that are stored, so that a lane that
+        is done goes on at once. Raises what a flush failed with."""
+        while len(self._under_way) > len(self._stores) or self.failed():
+            tasks = [task for _, task in self._under_way.values()]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        return min(set(range(len(self._stores))) - self._flushes.keys())
 
-    def start(self, lane: int, decoded: Decoded, storing: Coroutine[None, None, None]) -> None:
-        """Has a lane that is free do this; whoever has to wait for it awaits it."""
-        self._flushes[lane] = (decoded, asyncio.create_task(self._run(lane, storing)))
+    def hand(self, decoded: Decoded, storing: Storing) -> None:
+        """Has this stored once all handed over before that share a partition with it are, and a lane is free."""
+        before = [task for other, task in self._under_way.values() if other.spans.keys() & decoded.spans.keys()]
+        self._handed += 1
+        self._under_way[self._handed] = (decoded, asyncio.create_task(self._run(self._handed, before, storing)))
 
-    async def _run(self, lane: int, storing: Coroutine[None, None, None]) -> None:
-        await storing
-        del self._flushes[lane]  # what failed stays, for all to see
+    async def _run(self, number: int, before: Sequence[asyncio.Task[None]], storing: Storing) -> None:
+        for task in before:
+            await task
+        lane = await self._free.get()
+        await storing(lane)
+        # What failed stays, for all to see.
+        self._free.put_nowait(lane)
+        del self._under_way[number]
 
     async def apply(self, lane: int, flush: Flush) -> Applied:
         """`Store.apply` in the lane's thread."""
         return await self._in_thread(lane, lambda: self._stores[lane].apply(flush))
 
     def under_way(self) -> list[Decoded]:
-        """What is being stored; may be asked from any thread."""
-        return [decoded for decoded, _ in tuple(self._flushes.values())]
+        """What is being stored or waits for it; may be asked from any thread."""
+        return [decoded for decoded, _ in tuple(self._under_way.values())]
 
     async def drain(self) -> None:
         """Waits for all that is under way. Raises what a flush failed with."""
-        for _, task in tuple(self._flushes.values()):
-            await task
+        await asyncio.gather(*(task for _, task in self._under_way.values()))
 
     def failed(self) -> BaseException | None:
         """What a flush failed with, as soon as it has: a quiet stream would not await it."""
-        ended = (task for _, task in self._flushes.values() if task.done() and not task.cancelled())
+        ended = (task for _, task in self._under_way.values() if task.done() and not task.cancelled())
         return next((error for error in (task.exception() for task in ended) if error is not None), None)
 
     def _claim(self, lane: int, partitions: Sequence[int], together: threading.Barrier) -> dict[int, int]:

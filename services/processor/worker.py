@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -55,7 +56,7 @@ class _Taken:
 
 
 class Worker:
-    """prepare(n + 1) runs beside what is being stored, never further ahead. All errors surface from `take`."""
+    """One flush is prepared beside those under way, never further ahead. All errors surface from `take`."""
 
     def __init__(
         self,
@@ -86,8 +87,7 @@ class Worker:
         return offsets
 
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
-        """Prepares these events as one or more flushes and hands them to the lanes; returns when the last flush of each
-        lane is being stored and all before are committed."""
+        """Prepares these events as one or more flushes; returns when the last of them is handed to the lanes."""
         messages = in_order([_message(event) for event in events])
         lanes = in_lanes(messages, self._lanes.lane_of, self._sizes.lanes_bytes_min)
         pieces = in_turn(in_pieces(lane, self._sizes.bytes_max) for lane in lanes)
@@ -95,8 +95,8 @@ class Worker:
         for piece in pieces:
             structlog.contextvars.bind_contextvars(batch=batch_id(piece))
             flush = await self._prepared(piece)
-            lane = await self._lanes.free(flush.decoded.spans)
-            self._lanes.start(lane, flush.decoded, self._store_and_ack(lane, stream, taken, flush))
+            await self._lanes.room()
+            self._lanes.hand(flush.decoded, partial(self._store_and_ack, stream, taken, flush))
 
     async def drain(self) -> None:
         """Waits for the flushes under way, if any."""
@@ -131,7 +131,7 @@ class Worker:
     def _left_out(self, decoded: Decoded) -> bool:
         return self._screen.leave_out(decoded, self._tenant_numbers, self._lanes.under_way())
 
-    async def _store_and_ack(self, lane: int, stream: Acknowledging, taken: _Taken, flush: Flush) -> None:
+    async def _store_and_ack(self, stream: Acknowledging, taken: _Taken, flush: Flush, lane: int) -> None:
         started = time.perf_counter()
         applied: Applied = await _until_there(lambda: self._lanes.apply(lane, flush))
         metrics.FLUSH_SECONDS.labels("store").observe(time.perf_counter() - started)

@@ -20,6 +20,7 @@ class StoreOfHand:
 
     def __init__(self) -> None:
         self.storing: frozenset[int] = frozenset()
+        self.stored: list[set[int]] = []
         self.go_on = threading.Event()
         self.fails = self.refuses = False
         self.wary = False
@@ -44,6 +45,7 @@ class StoreOfHand:
         self.storing = frozenset()
         if self.fails:
             raise ValueError("it failed")
+        self.stored.append(set(flush.decoded.spans))
         return Applied(1)
 
 
@@ -58,15 +60,14 @@ def two() -> tuple[Lanes, StoreOfHand, StoreOfHand]:
     return Lanes([cast("Store", one), cast("Store", other)]), one, other
 
 
-async def begin(lanes: Lanes, flush: Flush) -> int:
-    """Has a free lane store it; which."""
+async def begin(lanes: Lanes, flush: Flush) -> None:
+    """Hands it over once there is room."""
 
     async def store(lane: int) -> None:
         await lanes.apply(lane, flush)
 
-    lane = await lanes.free(flush.decoded.spans)
-    lanes.start(lane, flush.decoded, store(lane))
-    return lane
+    await lanes.room()
+    lanes.hand(flush.decoded, store)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -83,7 +84,8 @@ async def until_storing(store: StoreOfHand, *partitions: int) -> None:
 
 async def test_different_partitions_are_stored_at_the_same_time() -> None:
     lanes, one, other = two()
-    assert [await begin(lanes, flush(0, 2)), await begin(lanes, flush(1))] == [0, 1]
+    await begin(lanes, flush(0, 2))
+    await begin(lanes, flush(1))
     await until_storing(one, 0, 2)
     await until_storing(other, 1)
     assert len(lanes.under_way()) == 2
@@ -93,29 +95,33 @@ async def test_different_partitions_are_stored_at_the_same_time() -> None:
     assert lanes.under_way() == []
 
 
-async def test_a_partition_is_never_in_two_lanes() -> None:
+async def test_a_partition_is_never_in_two_lanes_and_another_one_passes_what_waits_for_it() -> None:
     lanes, one, other = two()
-    other.go_on.set()
     await begin(lanes, flush(0, 1))
     await until_storing(one, 0, 1)
-    waiting = asyncio.create_task(begin(lanes, flush(1, 3)))
+    await begin(lanes, flush(1, 3))
     await asyncio.sleep(0.05)
-    assert not waiting.done(), "the other lane is free, but this partition's flush before is not committed"
+    assert not other.storing, "the other lane is free, but this partition's flush before is not committed"
+    await begin(lanes, flush(5))
+    await until_storing(other, 5)
     one.go_on.set()
-    await waiting
+    await until_storing(one)
+    await until(lambda: one.stored == [{0, 1}, {1, 3}])
+    other.go_on.set()
     await lanes.drain()
 
 
-async def test_a_third_flush_waits_for_whichever_lane_is_free_first() -> None:
+async def test_one_flush_may_wait_and_a_second_has_to_wait_for_room() -> None:
     lanes, one, other = two()
-    await begin(lanes, flush(0))
-    await begin(lanes, flush(1))
+    for partition in (0, 1, 2):
+        await begin(lanes, flush(partition))
     await until_storing(other, 1)
-    waiting = asyncio.create_task(begin(lanes, flush(2)))
+    waiting = asyncio.create_task(begin(lanes, flush(3)))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     other.go_on.set()
-    assert await waiting == 1
+    await waiting
+    await until(lambda: other.stored == [{1}, {2}, {3}])
     one.go_on.set()
     await lanes.drain()
 
@@ -124,34 +130,33 @@ async def test_a_failure_is_told_at_once_and_to_whoever_comes_next() -> None:
     lanes, one, _ = two()
     one.fails = True
     await begin(lanes, flush(0))
+    await begin(lanes, flush(0, 1))
     assert lanes.failed() is None
     one.go_on.set()
     await until(lambda: lanes.failed() is not None)
     with pytest.raises(ValueError, match="it failed"):
-        await lanes.free({5})
+        await lanes.room()
     with pytest.raises(ValueError, match="it failed"):
         await lanes.drain()
+    assert one.stored == [], "what came after it in its partition is not stored"
 
 
 async def test_partitions_change_hands_while_nothing_is_stored_and_all_lanes_hold_the_new_claim() -> None:
     lanes, one, other = two()
-    one.go_on.set()
-    # The second lane is busy when the claim comes.
     await begin(lanes, flush(0))
-    lanes.start(1, flush(1).decoded, _applied(lanes, 1, flush(1)))
+    await begin(lanes, flush(1))
     await until_storing(other, 1)
     claiming = asyncio.create_task(lanes.claim({5, 3, 8}))
+    one.go_on.set()
+    await until(lambda: one.stored == [{0}])
     await asyncio.sleep(0.05)
-    assert not claiming.done() and not one.claimed
+    assert not claiming.done()
+    assert not one.claimed
     other.go_on.set()
     assert await claiming == {3: 7, 5: 7, 8: 7}
     assert one.claimed_beside == [frozenset()]
     assert other.followed is one
     assert [lanes.lane_of(partition) for partition in (3, 5, 8)] == [0, 1, 0]
-
-
-async def _applied(lanes: Lanes, lane: int, flush: Flush) -> None:
-    await lanes.apply(lane, flush)
 
 
 async def test_a_claim_that_fails_leaves_no_lane_waiting() -> None:
