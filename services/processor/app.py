@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,19 @@ def build_app(
         settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
 
-    async def apply(messages: Any) -> None:  # noqa: ANN401
+    async def work_off(messages: Any, batch: Sequence[Any]) -> None:  # noqa: ANN401
         try:
-            async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
-                await worker.take(messages, batch)
-        except Exception as error:  # Faust would log it and go on with later messages
+            await worker.take(messages, batch)
+        except Exception as error:  # nobody else would hear of it
             crash(error)
+
+    async def apply(messages: Any) -> None:  # noqa: ANN401
+        at_work: asyncio.Task[None] | None = None
+        # Messages are collected while those before them are worked off: fetching them takes its time, too.
+        async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
+            if at_work is not None:
+                await at_work
+            at_work = asyncio.create_task(work_off(messages, batch))
 
     app.agent(events, name="apply", concurrency=1)(apply)
     return app
