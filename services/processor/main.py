@@ -127,8 +127,12 @@ async def _process(
     worker = Worker(lanes, book_file.book, Tenants(settings.database_dsn).numbers, screen, watch, sizes)
     progress = Progress(settings.database_dsn, bootstrap, stream, lambda: worker.owned, security)
     look_after = LookAfter(progress, Watchdog(settings.stuck_seconds), probe.first_readable)
-    refresher = Refresher(settings.database_dsn, settings.close_after_seconds)
-    merger = Merger(settings.database_dsn, lambda: progress.lag_messages > settings.flush_messages_max)
+
+    def behind() -> bool:
+        return progress.lag_messages > settings.flush_messages_max
+
+    refresher = Refresher(settings.database_dsn, settings.close_after_seconds, behind)
+    merger = Merger(settings.database_dsn, behind)
     healer = Healer(settings.database_dsn, book_file.book)
     retention = RetentionJob(settings.database_dsn, settings.retention())
     app = build_app(settings, stream, worker, crash)

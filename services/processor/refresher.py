@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -21,6 +21,8 @@ _REFRESHER_LOCK = 720_303
 _QUARTER_SECONDS = LEVEL_SECONDS["15m"]
 # A first pass over years of history goes in steps, so that no transaction grows without bound.
 _BUCKETS_PER_STEP = 2_000
+# While a backlog is worked off: each flush of it touches the same old buckets, and each rebuilding reads them whole.
+_REST_BEHIND = timedelta(seconds=20)
 # The views read tables up to here: everything closed, but not beyond the first bucket a later step has to build.
 _MATERIALIZED_ON = (
     "UPDATE rollup_state SET materialized_through = greatest(materialized_through, least(closed_through, "
@@ -39,20 +41,27 @@ _MARK_CLOSED = (
 
 
 class Refresher:
-    """One pass per `run_once`. Uses its own connection; not thread-safe."""
+    """One pass per `run_once`. Uses its own connection; not thread-safe. `behind` says whether a backlog is worked off:
+    passes are seldom then, which takes less from counting."""
 
-    def __init__(self, dsn: str, close_after_seconds: int) -> None:
+    def __init__(self, dsn: str, close_after_seconds: int, behind: Callable[[], bool] = lambda: False) -> None:
+        self._behind = behind
+        self._passed_at = datetime.min.replace(tzinfo=UTC)
         self._connection = KeptConnection(dsn, "refresher")
         self._close_after = timedelta(seconds=close_after_seconds)
 
     def run_once(self, now: datetime) -> int:
         """Closes what has ended and rebuilds what is dirty; the number of 15-minute buckets done, 0 when another
-        process is the refresher. Raises psycopg.Error when the database is away; call again."""
+        process is the refresher or a backlog goes first. Raises psycopg.Error when the database is away; call again."""
+        if self._behind() and now - self._passed_at < _REST_BEHIND:
+            return 0
         with self._connection.opened() as connection:
             if not is_the_one(connection, _REFRESHER_LOCK):
                 return 0
             self._close_buckets(connection, now)
-            return self._rebuild(connection)
+            done = self._rebuild(connection)
+            self._passed_at = now
+            return done
 
     def close(self) -> None:
         self._connection.close()

@@ -14,6 +14,7 @@ from services.contracts.stubs.spendstream.v1 import usage_pb2
 from services.processor.batch import Decoded
 from services.processor.ledger import Stream
 from services.processor.prepare import Flush, prepare
+from services.processor.refresher import Refresher
 from services.processor.screen import Screen
 from services.processor.store import Applied, Store
 from tests.contract.storage.harness import LEVELS, PICO, Harness
@@ -49,6 +50,23 @@ def test_late_events_into_a_closed_bucket_mark_it_until_it_is_rebuilt(
     assert marked == (at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0), 1)
     harness.refresh(producer.now)
     assert harness.one("SELECT count(*) FROM dirty_bucket") == (0,)
+    assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
+
+
+def test_while_a_backlog_is_worked_off_old_buckets_are_rebuilt_seldom_but_are(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    refresher = Refresher(harness.dsn, close_after_seconds=120, behind=lambda: True)
+    at = producer.now - timedelta(days=1)
+
+    def late_and_refreshed(after_seconds: int) -> int:
+        event = producer.event(producer.tenants[0], at)
+        harness.apply(harness.message(usage_pb2.UsageBatch(events=[event]), producer.now))
+        return refresher.run_once(producer.now + timedelta(seconds=after_seconds))
+
+    assert [late_and_refreshed(seconds) for seconds in (0, 2, 19, 20, 21)][1:] == [0, 0, 1, 0]
+    refresher.close()
     assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
 
 
