@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
 import pgpq
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +33,13 @@ EVENT_COLUMNS = (
     "output_image", "units", "metadata", "reported_cost_usd", "cost_pico_usd", "response_cache_saved_pico_usd",
     "prompt_cache_saved_pico_usd", "tier", "price_entry", "price_book_version",
 )  # fmt: skip
+# What most events leave at the table's default; a flush in which all do does not send it.
+SELDOM_COLUMNS = frozenset({
+    "retry_count", "error_type", "superseded", "cache_hit", "streaming", "tokens_estimated",
+    "prompt_template_id", "prompt_template_version", "cache_write_5m", "cache_write_1h", "output_reasoning",
+    "input_audio", "output_audio", "input_image", "output_image", "units", "metadata", "reported_cost_usd",
+    "response_cache_saved_pico_usd", "prompt_cache_saved_pico_usd",
+})  # fmt: skip
 RUN_COLUMNS = (
     "tenant_no", "run_id", "kafka_partition", "agent_id", "started_at", "ended_at", "calls", "unpriced_events",
     "billed_pico_usd",
@@ -41,6 +49,20 @@ UNPRICED_COLUMNS = ("provider", "model", "price_book_version", "occurred_at", "t
 
 def rollup_columns(rollup: Rollup) -> tuple[str, ...]:
     return ("bucket", "tenant_no", *rollup.dimensions, "kafka_partition", *rollup.measures)
+
+
+def event_columns(events: pa.Table) -> tuple[str, ...]:
+    """The columns of `EVENT_COLUMNS` but for those that all of these events leave at the table's default: zero, false,
+    '' or, for `units` and `metadata`, NULL."""
+    return tuple(name for name in EVENT_COLUMNS if name not in SELDOM_COLUMNS or not _all_default(events.column(name)))
+
+
+def _all_default(column: pa.ChunkedArray) -> bool:
+    if column.null_count:
+        return bool(column.null_count == len(column))
+    if pa.types.is_string(column.type):
+        return not pc.sum(pc.binary_length(column)).as_py()
+    return not bool(np.asarray(column).any())
 
 
 def to_copy(table: pa.Table, columns: tuple[str, ...]) -> CopyData:

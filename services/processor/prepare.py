@@ -14,11 +14,11 @@ from services.contracts.rollups import ROLLUPS, USAGE
 from services.processor.admit import admit
 from services.processor.batch import Decoded, Message
 from services.processor.copying import (
-    EVENT_COLUMNS,
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
     UNPRICED_COLUMNS,
     CopyData,
+    event_columns,
     rollup_columns,
     to_copy,
 )
@@ -38,6 +38,8 @@ class Flush:
     decoded: Decoded
     identities: CopyData = ()
     events: CopyData = ()
+    # Which columns of `usage_event` these are.
+    event_columns: tuple[str, ...] = ()
     rollups: dict[str, CopyData] = field(default_factory=dict)
     rollup_rows: RowCounts = field(default_factory=dict)
     runs: CopyData = ()
@@ -98,10 +100,12 @@ def encode(decoded: Decoded) -> Flush:
     minutes = np.unique(
         np.asarray(table.column("occurred_at").cast(pa.int64()), dtype=np.int64) // 60_000_000 * 60_000_000
     )
+    columns = event_columns(table)
     return Flush(
         decoded,
         identities=to_copy(table, IDENTITY_COLUMNS),
-        events=to_copy(table, EVENT_COLUMNS),
+        events=to_copy(table, columns),
+        event_columns=columns,
         rollups={
             r.base_table: to_copy(folded[r.base_table], rollup_columns(r)) for r in ROLLUPS if len(folded[r.base_table])
         },

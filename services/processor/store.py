@@ -18,7 +18,6 @@ from services.contracts.rollups import ROLLUPS
 from services.processor import halts, ledger
 from services.processor.batch import DeadEvent, Decoded, Place, QuarantinedEvent, Span
 from services.processor.copying import (
-    EVENT_COLUMNS,
     IDENTITY_COLUMNS,
     RUN_COLUMNS,
     UNPRICED_COLUMNS,
@@ -212,7 +211,7 @@ class Store:
 
     def _write(self, connection: psycopg.Connection, flush: Flush) -> None:
         if flush.count:
-            copy(connection, "usage_event", EVENT_COLUMNS, flush.events)
+            copy(connection, "usage_event", flush.event_columns, flush.events)
             for rollup in ROLLUPS:
                 data = flush.rollups.get(rollup.base_table)
                 if data:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.timescale.migrate import migrate
 from services.contracts.rollups import FAMILIES, Rollup
-from services.processor.copying import EVENT_COLUMNS
+from services.processor.copying import EVENT_COLUMNS, SELDOM_COLUMNS
 from tests.backends import fresh_database
 
 
@@ -30,6 +30,20 @@ def test_every_level_of_a_rollup_has_its_dimensions_and_measures(storage: str, r
 
 def test_the_event_table_has_exactly_the_columns_that_are_copied(storage: str) -> None:
     assert set(columns(storage, "usage_event")) == set(EVENT_COLUMNS)
+
+
+def test_columns_that_may_be_left_out_have_the_default_they_are_left_out_for(storage: str) -> None:
+    query = (
+        "SELECT column_name, column_default, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND table_name = 'usage_event'"
+    )
+    with psycopg.connect(storage) as connection:
+        found = {name: (default, kind) for name, default, kind in connection.execute(query).fetchall()}
+    wanted = {"bigint": "0", "integer": "0", "boolean": "false", "text": "''::text"}
+    nullable = dict.fromkeys(("units", "metadata"), (None, "text"))
+    assert {name: found[name] for name in SELDOM_COLUMNS} == {
+        name: (wanted[found[name][1]], found[name][1]) for name in SELDOM_COLUMNS
+    } | nullable
 
 
 def test_migrating_again_changes_nothing(storage: str) -> None:

@@ -70,6 +70,28 @@ def test_while_a_backlog_is_worked_off_old_buckets_are_rebuilt_seldom_but_are(
     assert set(harness.costs_by_level(producer.tenants).values()) == {producer.cost_usd}
 
 
+def test_what_all_events_of_a_flush_leave_out_is_stored_as_what_it_is(
+    harness: Harness, own: Callable[..., Books]
+) -> None:
+    producer = own()
+    plain, rich = (producer.event(producer.tenants[0]) for _ in range(2))
+    rich.retry_count, rich.streaming, rich.error_type = 2, True, "Timeout"
+    rich.prompt_template_id, rich.metadata["team"] = "greeting", "blue"
+    columns = "retry_count, streaming, error_type, prompt_template_id, metadata, input_audio, superseded"
+    number = harness.tenants.numbers([producer.tenants[0]])[producer.tenants[0]]
+
+    def stored(event: usage_pb2.UsageEvent) -> tuple[object, ...]:
+        query = f"SELECT {columns} FROM usage_event WHERE tenant_no = %s AND event_id = %s"
+        return harness.one(query, number, event.event_id)
+
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[plain]), producer.now))
+    assert stored(plain) == (0, False, "", "", None, 0, False)
+    beside = producer.event(producer.tenants[0])
+    harness.apply(harness.message(usage_pb2.UsageBatch(events=[rich, beside]), producer.now))
+    assert stored(rich) == (2, True, "Timeout", "greeting", '{"team": "blue"}', 0, False)
+    assert stored(beside) == stored(plain)
+
+
 def test_the_same_messages_again_change_nothing(harness: Harness, own: Callable[..., Books]) -> None:
     producer = own()
     message = harness.message(next(producer.batches(200)), producer.now)
