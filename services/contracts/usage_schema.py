@@ -66,7 +66,7 @@ _VENDOR: Final[dict[str, Schema]] = {
 def usage_schema() -> Schema:
     """Draft 2020-12. What it accepts, `json_event` and `admission` accept, but for what a schema can't say (sums)."""
     properties = {field.name: _field(field) for field in usage_pb2.UsageEvent.DESCRIPTOR.fields}
-    simple = {name: {**_COUNT, "description": "Simple form, instead of usage' classes."} for name in SIMPLE_USAGE}
+    simple = {name: {**_COUNT, "description": "Simple form, instead of classes in usage."} for name in SIMPLE_USAGE}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
