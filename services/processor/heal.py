@@ -142,12 +142,11 @@ def _run_rows(table: pa.Table) -> pa.Table:
     calls, no agent: a row that is not there must not come to be."""
     named = table.filter(pc.not_equal(table.column("run_id"), ""))
     summed = _summed(named, ("tenant_no", "run_id", "kafka_partition"), ("unpriced_events", "adjustment_pico_usd"))
-    none, at = pa.array(np.zeros(len(summed), dtype=np.int64)), pa.array(np.zeros(len(summed), dtype=np.int64))
-    for name in ("calls", "billed_pico_usd"):
-        summed = summed.append_column(name, none)
-    for name in ("started_at", "ended_at"):
-        summed = summed.append_column(name, at.cast(pa.timestamp("us", "UTC")))
-    return summed.append_column("agent_id", pa.repeat("", len(summed)))
+    none = pa.array(np.zeros(len(summed), dtype=np.int64))
+    at = none.cast(pa.timestamp("us", "UTC"))
+    beside = {"agent_id": pa.repeat("", len(summed)), "started_at": at, "ended_at": at, "calls": none,
+              "billed_pico_usd": none}  # fmt: skip
+    return pa.table({name: summed.column(name) for name in summed.column_names} | beside)
 
 
 def _summed(table: pa.Table, keys: Sequence[str], measures: Sequence[str]) -> pa.Table:

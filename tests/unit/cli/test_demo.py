@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pricing.book import load_book
+from pricing.kernel import price_event
 from services.cli.demo import Played
 from services.cli.demo_globex import FEATURES, HISTORY, TENANT_ID, events_of_hour, hours
 from services.cli.demo_ids import uuid7_of
@@ -158,3 +160,16 @@ def test_the_receivers_page_shows_a_messages_blocks_and_escapes_them() -> None:
     assert "Spike &lt;b&gt;" in shown
     assert "Spike <b>" not in shown
     assert "<b>usual</b> 1" in shown
+
+
+def test_one_model_of_the_demo_has_no_price_so_that_the_page_of_prices_shows_what_that_looks_like() -> None:
+    book, unpriced = load_book(), set()
+    for _, event in (pair for hour in hours(BASE - timedelta(days=2), BASE) for pair in events_of_hour(hour, BASE)):
+        usage = {name: count for name, count in event["usage"].items() if name != "units"}
+        priced = price_event(
+            book, usage, provider=event["provider"], model=event["model"], units=event["usage"].get("units"),
+            occurred_at_us=int(parse_instant(event["occurred_at"]).timestamp()) * 1_000_000,
+        )  # fmt: skip
+        if priced.cost_pico_usd is None:
+            unpriced.add((event["provider"], event["model"]))
+    assert unpriced == {("self-hosted", "invoice-reader-7b")}
