@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -112,8 +113,9 @@ async def _rows(
     if made.buckets is not None:
         cells = _filled(cells, query, made.buckets, made.quantities)
     labels = made.buckets.labels if made.buckets else ()
-    keys = list(_sorted(cells, query, histograms))[query.offset :] if ordered_here else list(cells)
-    # Figures are made of the rows that are shown, not of the thousands that are put in order.
+    # Of thousands that could be shown only those are put in order, and get figures, that are.
+    page = (query.offset, query.offset + query.limit + 1)
+    keys = list(islice(_sorted(cells, query, histograms), *page) if ordered_here else cells)
     query = replace(query, measures=asked)
     shown = [_row(key, cells[key], query, labels, histograms.get(key, [])) for key in keys[: query.limit]]
     return shown, query.offset + query.limit if len(keys) > query.limit else None, summed
@@ -217,13 +219,11 @@ def _sorted(cells: Mapping[Key, Sums], query: CostQuery, histograms: Mapping[Key
     name = query.order_by or ("bucket" if query.granularity else "cost_usd")
     descending = query.descending and not (query.order_by is None and name == "bucket")
     first = 1 if query.granularity else 0
-    keys = sorted(cells, key=lambda key: tuple(map(str, key[first:]))) if query.group_by else list(cells)
     if name == "bucket":
-        if query.group_by:
-            keys.sort(key=lambda key: -_cost(cells[key]))
-        keys.sort(key=lambda key: key[0], reverse=descending)  # type: ignore[arg-type, return-value]
-        yield from keys
-    elif name in query.group_by:
+        yield from _by_bucket(cells, descending=descending)
+        return
+    keys = sorted(cells, key=lambda key: tuple(map(str, key[first:]))) if query.group_by else list(cells)
+    if name in query.group_by:
         place = first + query.group_by.index(name)
         yield from sorted(keys, key=lambda key: str(key[place]), reverse=descending)
     else:
@@ -231,6 +231,15 @@ def _sorted(cells: Mapping[Key, Sums], query: CostQuery, histograms: Mapping[Key
         known = [key for key in keys if figures[key] is not None]
         yield from sorted(known, key=lambda key: figures[key] or 0, reverse=descending)
         yield from (key for key in keys if figures[key] is None)
+
+
+def _by_bucket(cells: Mapping[Key, Sums], *, descending: bool) -> Iterator[Key]:
+    """Bucket after bucket, in each the dearest first."""
+    buckets: dict[Any, list[Key]] = {}
+    for key in cells:
+        buckets.setdefault(key[0], []).append(key)
+    for slot in sorted(buckets, reverse=descending):
+        yield from sorted(buckets[slot], key=lambda key: (-_cost(cells[key]), *map(str, key[1:])))
 
 
 def _cost(sums: Sums) -> int:
