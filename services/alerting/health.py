@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+_NOT_READY = b"rules were not evaluated lately: the database may be away, the log says it\n"
 _TEXT = "text/plain; charset=utf-8"
 _REQUEST_SECONDS = 5
 
@@ -25,7 +26,7 @@ def health_server(host: str, port: int, ready: Callable[[], bool]) -> Iterator[i
             if path == "/healthz":
                 self._answer(200, _TEXT, b"ok\n")
             elif path == "/readyz":
-                self._answer(*((200, _TEXT, b"ready\n") if ready() else (503, _TEXT, b"not evaluated lately\n")))
+                self._answer(*((200, _TEXT, b"ready\n") if ready() else (503, _TEXT, _NOT_READY)))
             elif path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
             else:
