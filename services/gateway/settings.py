@@ -67,9 +67,9 @@ class GatewaySettings(KafkaSecuritySettings):
         return self
 
     def _try_pair(self, certificate: Path) -> None:
-        """gRPC would only say that it can't listen. The password keeps an encrypted key from asking a terminal."""
+        """gRPC would only say that it can't listen. The password, '', keeps an encrypted key from asking a terminal."""
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, self.gateway_tls_key, password="")
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, self.gateway_tls_key, password=str)
         except (ssl.SSLError, OSError) as error:
             raise ValueError(
                 "SPENDSTREAM_GATEWAY_TLS_CERTIFICATE and SPENDSTREAM_GATEWAY_TLS_KEY are no certificate with its key, "
