@@ -65,11 +65,13 @@ def build_app(
 
     async def apply(messages: Any) -> None:  # noqa: ANN401
         at_work: asyncio.Task[None] | None = None
-        # Messages are collected while those before them are worked off: fetching them takes its time, too.
+        # Of a backlog messages are collected while those before them are worked off: fetching them takes its time, too.
         async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
             if at_work is not None:
                 await at_work
             at_work = asyncio.create_task(work_off(messages, batch))
+            if not worker.is_much(batch):
+                await at_work
 
     app.agent(events, name="apply", concurrency=1)(apply)
     return app

@@ -65,10 +65,13 @@ class Lanes:
         """Runs `work` with the first lane's store, after what it is storing."""
         return await self._in_thread(0, lambda: work(self._stores[0]))
 
-    async def room(self) -> None:
-        """Waits until one more flush may be handed over. One may wait beside those that are stored, so that a lane that
-        is done goes on at once. Raises what a flush failed with."""
-        while len(self._under_way) > len(self._stores) or self.failed():
+    async def room(self, *, beside_others: bool) -> None:
+        """Waits until one more flush may be handed over. Raises what a flush failed with.
+
+        `beside_others`: one may wait while all lanes are storing, so that a lane that is done goes on at once. Else none is
+        under way when this returns: what is little had better wait and become more, as each flush has its price.
+        """
+        while len(self._under_way) > (len(self._stores) if beside_others else 0) or self.failed():
             tasks = [task for _, task in self._under_way.values()]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

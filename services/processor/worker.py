@@ -86,6 +86,10 @@ class Worker:
         log.info("partitions claimed", offsets=dict(sorted(offsets.items())))
         return offsets
 
+    def is_much(self, events: Sequence[Any]) -> bool:
+        """Whether so much waits that it is stored in several flushes at a time."""
+        return sum(len(event.message.value or b"") for event in events) >= self._sizes.lanes_bytes_min
+
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
         """Prepares these events as one or more flushes; returns when the last of them is handed to the lanes."""
         messages = in_order([_message(event) for event in events])
@@ -95,7 +99,7 @@ class Worker:
         for piece in pieces:
             structlog.contextvars.bind_contextvars(batch=batch_id(piece))
             flush = await self._prepared(piece)
-            await self._lanes.room()
+            await self._lanes.room(beside_others=len(pieces) > 1)
             self._lanes.hand(flush.decoded, partial(self._store_and_ack, stream, taken, flush))
 
     async def drain(self) -> None:

@@ -66,7 +66,7 @@ async def begin(lanes: Lanes, flush: Flush) -> None:
     async def store(lane: int) -> None:
         await lanes.apply(lane, flush)
 
-    await lanes.room()
+    await lanes.room(beside_others=True)
     lanes.hand(flush.decoded, store)
 
 
@@ -126,6 +126,17 @@ async def test_one_flush_may_wait_and_a_second_has_to_wait_for_room() -> None:
     await lanes.drain()
 
 
+async def test_what_is_little_waits_until_nothing_is_under_way() -> None:
+    lanes, one, _ = two()
+    await begin(lanes, flush(0))
+    waiting = asyncio.create_task(lanes.room(beside_others=False))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    one.go_on.set()
+    await waiting
+    assert lanes.under_way() == []
+
+
 async def test_a_failure_is_told_at_once_and_to_whoever_comes_next() -> None:
     lanes, one, _ = two()
     one.fails = True
@@ -135,7 +146,7 @@ async def test_a_failure_is_told_at_once_and_to_whoever_comes_next() -> None:
     one.go_on.set()
     await until(lambda: lanes.failed() is not None)
     with pytest.raises(ValueError, match="it failed"):
-        await lanes.room()
+        await lanes.room(beside_others=True)
     with pytest.raises(ValueError, match="it failed"):
         await lanes.drain()
     assert one.stored == [], "what came after it in its partition is not stored"
