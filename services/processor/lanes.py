@@ -68,8 +68,8 @@ class Lanes:
     async def room(self, *, beside_others: bool) -> None:
         """Waits until one more flush may be handed over. Raises what a flush failed with.
 
-        `beside_others`: one may wait while all lanes are storing, so that a lane that is done goes on at once. Else none is
-        under way when this returns: what is little had better wait and become more, as each flush has its price.
+        `beside_others`: one may wait while all lanes are storing, so that a lane that is done goes on at once. Else
+        none is under way by then: what is little had better wait and become more, as each flush has its price.
         """
         while len(self._under_way) > (len(self._stores) if beside_others else 0) or self.failed():
             tasks = [task for _, task in self._under_way.values()]

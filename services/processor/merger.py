@@ -5,6 +5,7 @@ Nothing waits for it and no number depends on it: readers sum whatever rows ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ _GROWING_AGE_MIN = timedelta(seconds=10)
 # While a backlog is worked off, only buckets of so many rows: merging would take its time from counting, and those who
 # read now wait a fraction of a second longer.
 _ROWS_MIN_BEHIND = 200_000
+# A pass begins no further merging after so long: what is counted meanwhile shares the processors with it.
+_PASS_SECONDS = 0.2
 # One that is quiet is merged once more, where that makes it smaller by more than a tenth.
 _QUIET_SHARE = 10
 # Older buckets are as they are: only an operator's admission adds to one, and on TimescaleDB it may be compressed.
@@ -72,8 +75,8 @@ class Merger:
         self._since: dict[tuple[str, datetime], datetime] = {}
 
     def run_once(self, now: datetime) -> int:
-        """Merges every bucket that is due, each in a transaction of its own; how many. Raises psycopg.Error when the
-        database is away; call again."""
+        """Merges buckets that are due, each in a transaction of its own, for about `_PASS_SECONDS`; how many. Raises
+        psycopg.Error when the database is away; call again."""
         with self._connection.opened() as connection:
             rows = connection.execute(_WAITING).fetchall()
             found = [Waiting(table, bucket, count, tuple(ids)) for table, bucket, count, ids in rows]
@@ -82,7 +85,11 @@ class Merger:
                 connection.execute(_TAKE, (past,))
             rows_min = _ROWS_MIN_BEHIND if self._behind() else 0
             young = [each for each in found if now - each.bucket <= _AGE_MAX and each.rows >= rows_min]
-            done = sum(self._look_at(connection, waiting, now) for waiting in young)
+            done, until = 0, time.monotonic() + _PASS_SECONDS
+            for waiting in young:
+                done += self._look_at(connection, waiting, now)
+                if done and time.monotonic() > until:
+                    break
             self._forget({(waiting.table, waiting.bucket) for waiting in found})
             return done
 
