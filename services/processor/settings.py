@@ -35,7 +35,7 @@ class ProcessorSettings(KafkaSecuritySettings):
     # So many flushes, of different partitions, are stored at the same time where that many bytes are waiting together.
     store_lanes: int = Field(2, ge=1, le=8)
     lanes_bytes_min: int = 1_000_000
-    flush_linger_seconds: float = 0.05
+    flush_linger_seconds: float = 0.1
     refresh_seconds: float = 2.0
     # How often rows of the rollups that flushes added are looked at to be merged.
     merge_seconds: float = 2.0
