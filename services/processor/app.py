@@ -18,10 +18,6 @@ from services.processor.unpacking import bound_unpacking
 from services.processor.worker import Worker
 from services.runtime.kafka_settings import KafkaSecurity
 
-# Messages hold up to 500 events; Faust's default of 4,096 waiting messages would be half a gigabyte. The same goes for
-# what is unpacked at once: by default all that one answer of the broker holds.
-_BUFFERED_MESSAGES = 120
-
 
 def build_app(
     settings: ProcessorSettings, stream: Stream, worker: Worker, crash: Callable[[BaseException], None]
@@ -39,8 +35,11 @@ def build_app(
         topic_allow_declare=False,
         # Faust makes this folder for tables, of which there are none.
         datadir=str(Path(tempfile.gettempdir()) / f"spendstream-faust-{os.getuid()}"),
-        stream_buffer_maxsize=_BUFFERED_MESSAGES,
-        broker_max_poll_records=_BUFFERED_MESSAGES,
+        # As many as one flush takes: with fewer, one that is behind would wait for more until its linger is over.
+        # Messages hold up to 500 events: Faust's default of 4,096 would be half a gigabyte. The same goes for what is
+        # unpacked at once: by default all that one answer of the broker holds.
+        stream_buffer_maxsize=settings.flush_messages_max,
+        broker_max_poll_records=settings.flush_messages_max,
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 5,
         # What the group knows is for display only; the ledger decides where to read on.

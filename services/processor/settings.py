@@ -30,7 +30,7 @@ class ProcessorSettings(KafkaSecuritySettings):
     spikes_topic: str = SPEND_SPIKES.name
     # Messages of up to 500 events in one transaction, and how long a flush waits for more.
     # Small messages fill a flush by their number, large ones by their bytes.
-    flush_messages_max: int = 200
+    flush_messages_max: int = 160
     flush_bytes_max: int = 5_000_000
     # So many flushes, of different partitions, are stored at the same time where that many bytes are waiting together.
     store_lanes: int = Field(2, ge=1, le=8)
