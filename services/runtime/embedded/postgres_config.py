@@ -33,8 +33,7 @@ def server_settings(port: int) -> Mapping[str, str]:
         "synchronous_commit": "on",
         "checkpoint_timeout": "10min",
         # Vacuuming minutes of a steady stream took a core of two for seconds; slower, nobody notices.
-        "autovacuum_vacuum_cost_delay": "20ms",
-        "autovacuum_max_workers": "1",
+        "autovacuum_vacuum_cost_delay": "10ms",
         "wal_level": "minimal",
         "max_wal_senders": "0",
         "random_page_cost": "1.1",
