@@ -5,10 +5,10 @@ import { card } from "./tips.js";
 const charts = new Map();
 let library;
 
-// The drawings stand there from the first paint on; the library, which is large, comes after it.
+// The drawings stand there from the first paint on; the library, which is large, is asked for beside it.
 export function hydrateCharts() {
   if (window.echarts) hydrate();
-  else if (document.querySelector("[data-chart]")) requestAnimationFrame(() => setTimeout(() => load().then(hydrate)));
+  else if (document.querySelector("[data-chart]")) load().then(hydrate);
 }
 
 function load() {
