@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +56,24 @@ def build_app(
         settings.usage_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
 
-    async def work_off(messages: Any, batch: Sequence[Any]) -> None:  # noqa: ANN401
+    async def or_crash(work: Coroutine[None, None, None]) -> None:
         try:
-            await worker.take(messages, batch)
-        except Exception as error:  # nobody else would hear of it
+            await work
+        except Exception as error:  # Faust would log it and go on with later messages; a task's nobody would hear of
             crash(error)
 
-    async def apply(messages: Any) -> None:  # noqa: ANN401
+    async def work_off(messages: Any) -> None:  # noqa: ANN401
         at_work: asyncio.Task[None] | None = None
         # Of a backlog messages are collected while those before them are worked off: fetching them takes its time, too.
         async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
             if at_work is not None:
                 await at_work
-            at_work = asyncio.create_task(work_off(messages, batch))
+            at_work = asyncio.create_task(or_crash(worker.take(messages, batch)))
             if not worker.is_much(batch):
                 await at_work
+
+    async def apply(messages: Any) -> None:  # noqa: ANN401
+        await or_crash(work_off(messages))
 
     app.agent(events, name="apply", concurrency=1)(apply)
     return app

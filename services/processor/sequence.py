@@ -24,10 +24,15 @@ def in_order(messages: Sequence[Message]) -> Sequence[Message]:
     return messages
 
 
+def is_much(values: Iterable[bytes], bytes_min: int) -> bool:
+    """Whether messages of these values are worth being stored in several flushes at a time."""
+    return sum(map(len, values)) >= bytes_min
+
+
 def in_lanes(messages: Sequence[Message], lane_of: Callable[[int], int], bytes_min: int) -> list[Sequence[Message]]:
     """The messages by the lane of their partition, each lane's in order; all as one where they are fewer bytes than
     `bytes_min`: little is stored sooner at once, as much of what a flush costs is the same however small it is."""
-    if sum(len(message.value) for message in messages) < bytes_min:
+    if not is_much((message.value for message in messages), bytes_min):
         return [messages]
     by_lane: dict[int, list[Message]] = {}
     for message in messages:

@@ -23,7 +23,7 @@ from services.processor.dead_limit import DeadLimit
 from services.processor.lanes import Lanes
 from services.processor.prepare import Flush, TenantNumbers, prepare
 from services.processor.screen import Screen
-from services.processor.sequence import in_lanes, in_order, in_pieces, in_turn
+from services.processor.sequence import in_lanes, in_order, in_pieces, in_turn, is_much
 from services.processor.store import Applied
 from services.processor.unpacking import CutValue
 from services.processor.watch import Watch
@@ -87,8 +87,8 @@ class Worker:
         return offsets
 
     def is_much(self, events: Sequence[Any]) -> bool:
-        """Whether so much waits that it is stored in several flushes at a time."""
-        return sum(len(event.message.value or b"") for event in events) >= self._sizes.lanes_bytes_min
+        """Whether these are so much that they are stored in several flushes at a time."""
+        return is_much((event.message.value or b"" for event in events), self._sizes.lanes_bytes_min)
 
     async def take(self, stream: Acknowledging, events: Sequence[Any]) -> None:
         """Prepares these events as one or more flushes; returns when the last of them is handed to the lanes."""
