@@ -24,7 +24,7 @@ from services.audit.identities import Looks, build_identities
 from services.audit.ledger import BrokerEnds
 from services.audit.report import Difference, Identity, PartitionRow, Report
 from services.audit.statements import DIFFERENCES_MAX, Relation
-from services.contracts.rollups import FAMILIES, LEVEL_SECONDS
+from services.contracts.rollups import BUILT, FAMILIES, LEVEL_SECONDS
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -276,12 +276,12 @@ def _difference(one: _Found, seen: _Seen, tenants: Mapping[int, str]) -> Differe
     )
 
 
-_BUILT: Final = {rollup.view(level): level for rollup in FAMILIES for level in rollup.built_levels}
+_LEVEL_BUILT: Final = {rollup.view(level): level for rollup, level in BUILT}
 
 
 def _waits(relation: str, bucket: datetime, seen: _Seen) -> bool:
     """Whether a level above its base has a marked quarter of an hour in the bucket."""
-    level = _BUILT.get(relation)
+    level = _LEVEL_BUILT.get(relation)
     if level is None:
         return False
     end = bucket + timedelta(seconds=LEVEL_SECONDS[level])

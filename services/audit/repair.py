@@ -18,7 +18,7 @@ from deploy.timescale.rollup_ddl import date_bin, refresh_plain
 from services.audit.checkpoint import read_floors
 from services.audit.measures import LATENCY_BUCKET_SQL, RAW_MEASURES, adjusted
 from services.audit.statements import within
-from services.contracts.rollups import FAMILIES, LATENCY, LEVEL_SECONDS, ROLLUPS, UNITS, Level, Rollup
+from services.contracts.rollups import BUILT, LATENCY, LEVEL_SECONDS, ROLLUPS, UNITS, Level, Rollup
 
 # The same lock as the refresher's: no bucket closes, and no flush adds to one, while it is held alone.
 CLOSING_LOCK: Final = 720_302
@@ -29,12 +29,6 @@ _EVENTS_PER_PIECE: Final = 100_000
 _ATTEMPTS_MAX: Final = 5
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
-_LEVELS: Final[tuple[tuple[Rollup, Level], ...]] = tuple(
-    sorted(
-        ((rollup, level) for rollup in FAMILIES for level in rollup.built_levels),
-        key=lambda pair: LEVEL_SECONDS[pair[1]],
-    )
-)
 
 
 class CannotRepairError(Exception):
@@ -208,9 +202,8 @@ def _refresh_plain(connection: psycopg.Connection, start: datetime, end: datetim
     """The levels above, in the same transaction: those buckets that the views read from their tables."""
     state = connection.execute("SELECT materialized_through FROM rollup_state").fetchone()
     floors = read_floors(connection)
-    for rollup, level in _LEVELS:
-        family, finer = rollup.below(level)
-        below = family.view(finer)
+    for rollup, level in BUILT:
+        below = rollup.view_below(level)
         buckets = [
             bucket
             for bucket in _buckets(start, end, level)
@@ -232,9 +225,8 @@ def _refresh_timescale(connection: psycopg.Connection, start: datetime, end: dat
     ).fetchone()
     state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
     floors = read_floors(connection)
-    for rollup, level in _LEVELS:
-        family, finer = rollup.below(level)
-        below = family.view(finer)
+    for rollup, level in BUILT:
+        below = rollup.view_below(level)
         buckets = [
             bucket
             for bucket in _buckets(start, end, level)

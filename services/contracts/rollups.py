@@ -66,6 +66,11 @@ class Rollup:
             return self.wide, level
         return self, self.levels[self.levels.index(level) - 1]
 
+    def view_below(self, level: Level) -> str:
+        """The name readers use of what a built level is summed from."""
+        family, below = self.below(level)
+        return family.view(below)
+
     @property
     def base_table(self) -> str:
         return f"{self.name}_{self.base_level}_base"
@@ -97,6 +102,13 @@ PROVIDER = Rollup("provider", ("hour", "day"), ("provider",), USAGE_MEASURES, wi
 SPENDER = Rollup("spender", ("hour", "day"), ("customer_id", "user_id"), NARROW_MEASURES, wide=CUSTOMER)
 NARROWED = (PROVIDER, SPENDER)
 FAMILIES = (*ROLLUPS, *NARROWED)
+# Whatever the refresher builds, in the order it can be built in: each level is summed from one before it.
+BUILT: tuple[tuple[Rollup, Level], ...] = tuple(
+    sorted(
+        ((rollup, level) for rollup in FAMILIES for level in rollup.built_levels),
+        key=lambda pair: LEVEL_SECONDS[pair[1]],
+    )
+)
 
 # Buckets grow by 2 ** (1 / 4): a percentile read from them is at most 19 % above the true one. 0 holds latency 0..1 ms.
 LATENCY_BUCKETS_PER_DOUBLING = 4

@@ -9,7 +9,7 @@ import psycopg
 import structlog
 
 from deploy.timescale.rollup_ddl import refresh_plain
-from services.contracts.rollups import FAMILIES, LEVEL_SECONDS, Level, Rollup
+from services.contracts.rollups import BUILT, LEVEL_SECONDS, Level, Rollup
 from services.processor.kept_connection import KeptConnection, is_the_one
 from services.processor.metrics import REFRESHED
 from services.processor.retention import read_floors
@@ -106,20 +106,13 @@ def _has_timescale(connection: psycopg.Connection) -> bool:
     return connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is not None
 
 
-def _levels() -> list[tuple[Rollup, Level]]:
-    """Every level above a base, finest first: each is built from the one below."""
-    built = [(rollup, level) for rollup in FAMILIES for level in rollup.built_levels]
-    return sorted(built, key=lambda pair: LEVEL_SECONDS[pair[1]])
-
-
 def _starts(
     buckets: Iterable[datetime], rollup: Rollup, level: Level, floors: Mapping[str, datetime]
 ) -> list[datetime]:
     """The buckets of a level that hold these and can be built: where the level below was dropped, building again would
     erase what is left of it."""
     starts = sorted({_floor(bucket, LEVEL_SECONDS[level]) for bucket in buckets})
-    family, below = rollup.below(level)
-    floor = floors.get(family.view(below))
+    floor = floors.get(rollup.view_below(level))
     kept = [start for start in starts if floor is None or start >= floor]
     if len(kept) < len(starts):
         log.warning("left as it is: what it would be built from was dropped", level=rollup.view(level),
@@ -136,7 +129,7 @@ def _rebuild_plain(connection: psycopg.Connection, buckets: list[datetime], ids:
         connection.execute("DELETE FROM dirty_bucket WHERE mark_id = ANY(%s)", (ids,))
         connection.execute(_MATERIALIZED_ON)
         floors = read_floors(connection)
-        for rollup, level in _levels():
+        for rollup, level in BUILT:
             starts = _starts(buckets, rollup, level, floors)
             for statement in refresh_plain(rollup, level) if starts else ():
                 connection.execute(statement, {"buckets": starts})
@@ -151,7 +144,7 @@ def _rebuild_timescale(connection: psycopg.Connection, buckets: list[datetime], 
     """
     floors = read_floors(connection)
     state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
-    for rollup, level in _levels():
+    for rollup, level in BUILT:
         width = timedelta(seconds=LEVEL_SECONDS[level])
         starts = [s for s in _starts(buckets, rollup, level, floors) if state is not None and s + width <= state[0]]
         for start, end in _ranges(starts, LEVEL_SECONDS[level]):

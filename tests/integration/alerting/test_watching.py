@@ -135,16 +135,22 @@ def test_calls_without_a_price_are_told_once_a_tenant_and_their_end_too(connecti
     ]  # fmt: skip
 
 
+def refused_file(path: Path, dsn: str) -> BookFile:
+    """A book that was right and is refused by now."""
+    path.write_text(RIGHT_BOOK)
+    file = BookFile(path, dsn)
+    path.write_text(RIGHT_BOOK.replace("tier: cheap", "tier: golden"))
+    for _ in range(3):
+        file.look()
+    return file
+
+
 def test_a_refused_price_book_is_told_with_its_lines_and_its_end_too(
     connection: Connection, tmp_path: Path, database: str
 ) -> None:
     add_rule(connection, alert_type="unpriced_usage", threshold_percent=None)
     path = tmp_path / "price_book.yaml"
-    path.write_text(RIGHT_BOOK)
-    file = BookFile(path, database)
-    path.write_text(RIGHT_BOOK.replace("tier: cheap", "tier: golden"))
-    for _ in range(3):
-        file.look()
+    file = refused_file(path, database)
     refused_at = datetime.now(UTC)
     assert evaluate_troubles(connection, refused_at, TELLING) == 1
     assert evaluate_troubles(connection, refused_at + timedelta(minutes=5), TELLING) == 0
@@ -169,11 +175,7 @@ def test_a_refused_price_book_is_told_where_nobody_made_a_rule_for_it_and_the_ru
     assert evaluate_troubles(connection, now, TELLING) == 0
     assert connection.execute("SELECT rule_id FROM alert_rule").fetchall() == [(limit,)], "a right book needs none"
     path = tmp_path / "price_book.yaml"
-    path.write_text(RIGHT_BOOK)
-    file = BookFile(path, database)
-    path.write_text(RIGHT_BOOK.replace("tier: cheap", "tier: golden"))
-    for _ in range(3):
-        file.look()
+    file = refused_file(path, database)
     assert evaluate_troubles(connection, now, TELLING) == 1
     assert evaluate_troubles(connection, now + timedelta(minutes=5), TELLING) == 0
     assert told(connection) == [("all", "A new price book was refused")]

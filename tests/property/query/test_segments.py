@@ -47,6 +47,13 @@ def check(segments: tuple[Segment, ...], rollup: Rollup, span: Range) -> None:
             assert segment.start.timestamp() % width == segment.end.timestamp() % width == 0
 
 
+def check_uncut(segment: Segment, inside: list[datetime]) -> None:
+    """No bucket of the segment's level, which is no raw one, is cut by a bucket of the answer."""
+    assert segment.source != "raw"
+    width = timedelta(seconds=LEVEL_SECONDS[segment.source])
+    assert not [m for m in inside if segment.start < m < segment.end and (m - segment.start) % width]
+
+
 @given(ranges(), st.lists(moments, max_size=20), st.lists(quarters, max_size=30), st.sampled_from(ROLLUPS))
 @settings(max_examples=300, deadline=None)
 def test_each_moment_is_served_once(span: Range, breaks: list[datetime], stale: list[datetime], rollup: Rollup) -> None:
@@ -56,9 +63,7 @@ def test_each_moment_is_served_once(span: Range, breaks: list[datetime], stale: 
     for segment in segments:
         if segment.source == "raw":
             continue
-        width = timedelta(seconds=LEVEL_SECONDS[segment.source])
-        # No bucket of the level is cut by a bucket of the answer.
-        assert not [m for m in inside if segment.start < m < segment.end and (m - segment.start) % width]
+        check_uncut(segment, inside)
         if segment.source != rollup.base_level:
             assert not [mark for mark in stale if segment.start <= mark < segment.end]
 
@@ -75,8 +80,7 @@ def test_what_waits_is_read_from_what_a_family_is_summed_from(
     for segment in segments:
         if segment.source == "raw":
             continue
-        width = timedelta(seconds=LEVEL_SECONDS[segment.source])
-        assert not [m for m in inside if segment.start < m < segment.end and (m - segment.start) % width]
+        check_uncut(segment, inside)
         if not segment.wide or segment.source != rollup.wide.base_level:
             assert not [mark for mark in stale if segment.start <= mark < segment.end]
 
