@@ -18,6 +18,9 @@ from services.processor.unpacking import bound_unpacking
 from services.processor.worker import Worker
 from services.runtime.kafka_settings import KafkaSecurity
 
+# Of messages with an event or two a flush has at most so many: much of its price is theirs.
+_SMALL_MESSAGES_MAX = 2_000
+
 
 def build_app(
     settings: ProcessorSettings, stream: Stream, worker: Worker, crash: Callable[[BaseException], None]
@@ -64,12 +67,19 @@ def build_app(
 
     async def work_off(messages: Any) -> None:  # noqa: ANN401
         at_work: asyncio.Task[None] | None = None
+        waiting: list[Any] = []
         # Of a backlog messages are collected while those before them are worked off: fetching them takes its time, too.
         async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
+            waiting += batch
+            much = worker.is_much(waiting)
+            # As many as one take can hold and still little: there is more of it, and each flush has its price.
+            if len(batch) >= settings.flush_messages_max and not much and len(waiting) < _SMALL_MESSAGES_MAX:
+                continue
             if at_work is not None:
                 await at_work
-            at_work = asyncio.create_task(or_crash(worker.take(messages, batch)))
-            if not worker.is_much(batch):
+            at_work = asyncio.create_task(or_crash(worker.take(messages, waiting)))
+            waiting = []
+            if not much:
                 await at_work
 
     async def apply(messages: Any) -> None:  # noqa: ANN401

@@ -52,6 +52,10 @@ class Harness:
             assert row is not None
             return tuple(row)
 
+    def all(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(query, values).fetchall()
+
     def refresh(self, now: datetime) -> None:
         refresher = Refresher(self.dsn, close_after_seconds=120)
         refresher.run_once(now)

@@ -73,9 +73,59 @@ def test_what_is_appended_while_a_bucket_is_merged_is_neither_lost_nor_doubled(
     first, second = ([producer.event(producer.tenants[0], at) for _ in range(50)] for _ in range(2))
     harness.apply(harness.message(usage_pb2.UsageBatch(events=first), producer.now))
     with psycopg.connect(harness.dsn) as merging:
-        merging.execute(merge_statement(USAGE), {"bucket": minute})
+        merging.execute(merge_statement(USAGE), {"bucket": minute, "first": 0, "end": 2**31})
         harness.apply(harness.message(usage_pb2.UsageBatch(events=second), producer.now))
     assert harness.costs_by_level(producer.tenants) == dict.fromkeys((*LEVELS, "raw"), producer.cost_usd)
+
+
+def test_a_large_bucket_takes_several_passes_and_what_comes_meanwhile_is_merged_later(
+    harness: Harness, storage: str, merger: Merger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.processor.merger._PASS_SECONDS", 0.0)
+    bucket = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=4)
+    # The third tenant alone is more than a piece.
+    rows = {71: 3_000, 72: 2_500, 73: 9_000, 74: 10}
+
+    def append(tenant: int, count: int) -> None:
+        with psycopg.connect(storage) as connection:
+            connection.execute(
+                "INSERT INTO latency_hour_base (bucket, tenant_no, kafka_partition, feature, model, latency_bucket, "
+                "calls) SELECT %s, %s, 0, 'pieces', 'm' || n %% 10, 3, 1 FROM generate_series(1, %s) AS n",
+                (bucket, tenant, count),
+            )
+            connection.execute(
+                "INSERT INTO unmerged_bucket (rollup, bucket, row_count) VALUES ('latency_hour_base', %s, %s)",
+                (bucket, count),
+            )
+
+    def found() -> list[tuple[object, ...]]:
+        return harness.all(
+            "SELECT tenant_no, count(*), sum(calls)::bigint FROM latency_hour_base WHERE feature = 'pieces' "
+            "GROUP BY 1 ORDER BY 1"
+        )
+
+    with psycopg.connect(storage) as connection:
+        connection.execute("DELETE FROM unmerged_bucket")
+    for tenant, count in rows.items():
+        append(tenant, count)
+    now = datetime.now(UTC)
+    assert merger.run_once(now) == 0
+    later = now + timedelta(seconds=11)
+    assert merger.run_once(later) == 0
+    assert found() == [(71, 10, 3_000), (72, 2_500, 2_500), (73, 9_000, 9_000), (74, 10, 10)]
+    append(71, 20)
+    append(74, 20)
+    seen = []
+    while merger.run_once(later) == 0:
+        seen.append([count for _, count, _ in found()])
+        assert len(seen) < 5, seen
+    assert seen == [[30, 10, 9_000, 30], [30, 10, 10, 30]]
+    assert found() == [(71, 30, 3_020), (72, 10, 2_500), (73, 10, 9_000), (74, 10, 30)]
+    assert harness.all("SELECT row_count FROM unmerged_bucket WHERE bucket = %s ORDER BY mark_id", bucket) == [
+        (20,),
+        (20,),
+    ]
+    harness.one("DELETE FROM unmerged_bucket WHERE bucket = %s RETURNING 1", bucket)
 
 
 def test_a_bucket_is_merged_while_it_grows_and_late_rows_leave_a_large_one_alone(
