@@ -103,7 +103,8 @@ class Merger:
             rows_min = _ROWS_MIN_BEHIND if self._behind() else 0
             young = [each for each in found if now - each.bucket <= _AGE_MAX and each.rows >= rows_min]
             done, until = 0, time.monotonic() + _PASS_SECONDS
-            for waiting in sorted(young, key=lambda each: (each.table, each.bucket) not in self._begun):
+            # Small ones first: they take little, and minutes are what is read most.
+            for waiting in sorted(young, key=lambda each: each.rows):
                 done += self._look_at(connection, waiting, now, until)
                 if time.monotonic() > until:
                     break

@@ -26,7 +26,7 @@ def server_settings(port: int) -> Mapping[str, str]:
         "effective_cache_size": "1GB",
         "max_wal_size": "2GB",
         "min_wal_size": "128MB",
-        "wal_compression": "on",
+        "wal_compression": "off",
         # A flush writes some 20 MB before it commits; the writer has most of it on disk by then.
         "wal_buffers": "64MB",
         "wal_writer_delay": "20ms",
