@@ -42,6 +42,7 @@ _WAITING = (
     "SELECT rollup, bucket, sum(row_count)::bigint, array_agg(mark_id) FROM unmerged_bucket GROUP BY rollup, bucket"
 )
 _TAKE = "DELETE FROM unmerged_bucket WHERE mark_id = ANY(%s)"
+_STILL_THERE = "SELECT count(*) FROM unmerged_bucket WHERE mark_id = ANY(%s)"
 # The tenant that the first row beyond so many belongs to.
 _BEYOND = "SELECT tenant_no FROM {} WHERE bucket = %s AND tenant_no >= %s ORDER BY tenant_no OFFSET %s LIMIT 1"
 # Beyond all numbers of tenants.
@@ -175,19 +176,17 @@ def _merge_piece(connection: psycopg.Connection, begun: _Begun) -> _Begun | None
     """Merges some more tenants of a bucket; how far it has come then. None when it is another's turn, or another was
     faster: nothing to do."""
     table, bucket, marks = begun.waiting.table, begun.waiting.bucket, list(begun.waiting.mark_ids)
-    merged: _Begun | None = None
     with connection.transaction():
-        if not _locked(connection):
+        if not _locked(connection) or connection.execute(_STILL_THERE, (marks,)).fetchone() != (len(marks),):
             return None
         beyond = connection.execute(_BEYOND.format(table).encode(), (bucket, begun.tenant_next, _PIECE_ROWS)).fetchone()
         end = max(int(beyond[0]), begun.tenant_next + 1) if beyond else _TENANTS_END
         # The marks go with the last piece: where the process ends before, another begins again.
-        if not beyond and connection.execute(_TAKE, (marks,)).rowcount < len(marks):
-            raise psycopg.Rollback
+        if not beyond:
+            connection.execute(_TAKE, (marks,))
         values = {"bucket": bucket, "first": begun.tenant_next, "end": end}
         rows = connection.execute(merge_statement(_BY_TABLE[table]), values).rowcount
-        merged = replace(begun, tenant_next=end, rows=begun.rows + rows)
-    return merged
+        return replace(begun, tenant_next=end, rows=begun.rows + rows)
 
 
 def merge_statement(rollup: Rollup) -> bytes:
