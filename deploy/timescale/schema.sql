@@ -250,6 +250,12 @@ CREATE TABLE audit_checkpoint (
     PRIMARY KEY (scope, bucket)
 );
 
+-- Where an audit left off for want of time, working from the newest day backwards; no row after one that came round.
+CREATE TABLE audit_left_off (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    left_off timestamptz NOT NULL
+);
+
 CREATE TABLE spike (
     spike_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     rule text NOT NULL,

@@ -1,4 +1,4 @@
-"""What was found right before, by bucket: table `audit_checkpoint`."""
+"""What was found right before, by bucket: table `audit_checkpoint`; and where the last audit left off."""
 
 from __future__ import annotations
 
@@ -35,6 +35,19 @@ def save_checkpoints(connection: psycopg.Connection, scope: Scope, right: Mappin
 def forget_checkpoints(connection: psycopg.Connection, scope: Scope, buckets: Iterable[datetime]) -> None:
     """Buckets that turned out wrong are checked again until they are right."""
     connection.execute("DELETE FROM audit_checkpoint WHERE scope = %s AND bucket = ANY(%s)", (scope, list(buckets)))
+
+
+def read_left_off(connection: psycopg.Connection) -> datetime | None:
+    """Up to which day the next audit goes on downwards; None after one that came round."""
+    row = connection.execute("SELECT left_off FROM audit_left_off").fetchone()
+    return row[0] if row else None
+
+
+def save_left_off(connection: psycopg.Connection, left_off: datetime | None) -> None:
+    """Remembers it in place of what was there."""
+    connection.execute("DELETE FROM audit_left_off")
+    if left_off is not None:
+        connection.execute("INSERT INTO audit_left_off (left_off) VALUES (%s)", (left_off,))
 
 
 def read_floors(connection: psycopg.Connection) -> dict[str, datetime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,14 @@ from services.audit.checkpoint import (
     forget_checkpoints,
     read_checkpoints,
     read_floors,
+    read_left_off,
     save_checkpoints,
+    save_left_off,
 )
 from services.audit.identities import Looks, build_identities
 from services.audit.ledger import BrokerEnds
 from services.audit.report import Difference, Identity, PartitionRow, Report
+from services.audit.spans import Round, Span
 from services.audit.statements import DIFFERENCES_MAX, Relation
 from services.contracts.rollups import BUILT, FAMILIES, LEVEL_SECONDS
 
@@ -38,6 +42,11 @@ HOUR_RELATIONS: Final[tuple[Relation, ...]] = tuple(
     (rollup, level) for rollup in FAMILIES for level in rollup.levels if level != "day"
 )
 DAY_RELATIONS: Final[tuple[Relation, ...]] = tuple((rollup, "day") for rollup in FAMILIES)
+# From when on anything is kept, and the database's clock. Days are kept longer than minutes.
+_EXTENT: Final = (
+    "SELECT least(first.bucket, (SELECT min(bucket) FROM usage_day WHERE bucket < first.bucket)), now() "
+    "FROM (SELECT min(bucket) AS bucket FROM usage_minute_base) AS first"
+)
 _Found = tuple[str, datetime, int, str, int, int]
 """Relation, bucket, tenant number, measure, expected, found."""
 
@@ -46,36 +55,70 @@ _Found = tuple[str, datetime, int, str, int, int]
 class Question:
     """What to audit: [start, end) on UTC midnights, everything by default. `tenants` not None: only these tenants'
     figures, without the ledger and from scratch. `full`: what was found right before is compared again, too.
-    `ends`: where the broker says the log begins and ends, None when it was not asked."""
+    `ends`: where the broker says the log begins and ends, None when it was not asked. `seconds_max`: after about so
+    long what is left is named; the next audit of everything begins with the newest days and goes on there."""
 
     start: datetime = _ALWAYS
     end: datetime = _NEVER
     tenants: tuple[int, ...] | None = None
     full: bool = False
     ends: BrokerEnds | None = None
+    seconds_max: float | None = None
+
+    @property
+    def everything(self) -> bool:
+        return (self.start, self.end, self.tenants) == (_ALWAYS, _NEVER, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """By scope: fingerprints of buckets that were right, and buckets to be forgotten."""
+    """By scope: fingerprints of buckets that were right, and buckets to be forgotten. `left_off`: where the next audit
+    of everything goes on after the newest days."""
 
     right: Mapping[Scope, Mapping[datetime, str]]
     wrong: Mapping[Scope, Sequence[datetime]]
+    left_off: datetime | None = None
 
 
 @dataclass(slots=True)
 class _Seen:
-    """One snapshot's state, collected on the way."""
+    """What was seen of one snapshot, or of a span of it."""
 
     floors: dict[str, datetime]
     closed_through: datetime
     waiting: list[datetime]
+    deadline: float = math.inf
     looks: dict[str, Looks] = field(default_factory=dict)
     found: list[_Found] = field(default_factory=list)
     right: dict[Scope, dict[datetime, str]] = field(default_factory=dict)
     wrong: dict[Scope, list[datetime]] = field(default_factory=dict)
     checked: int = 0
     known: int = 0
+    # The deadline came before all of it was compared.
+    stopped: bool = False
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    @property
+    def enough(self) -> bool:
+        return self.late or len(self.found) >= DIFFERENCES_MAX
+
+    def span(self) -> _Seen:
+        """The same snapshot's, with nothing seen yet."""
+        return _Seen(self.floors, self.closed_through, self.waiting, self.deadline)
+
+    def add(self, span: _Seen) -> None:
+        for name, looks in span.looks.items():
+            self.looks[name] = Looks({**self.looks.get(name, Looks({})).rows, **looks.rows})
+        for scope, right in span.right.items():
+            self.right.setdefault(scope, {}).update(right)
+        for scope, wrong in span.wrong.items():
+            self.wrong.setdefault(scope, []).extend(wrong)
+        self.found += span.found
+        self.checked += span.checked
+        self.known += span.known
 
 
 def run_audit(connection: psycopg.Connection, question: Question) -> Report:
@@ -89,7 +132,7 @@ def run_audit(connection: psycopg.Connection, question: Question) -> Report:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         report, remembered = audit_snapshot(connection, question)
     if question.tenants is None:
-        _remember(connection, remembered)
+        _remember(connection, question, remembered)
     return replace(report, seconds=time.monotonic() - began)
 
 
@@ -100,10 +143,18 @@ def audit_snapshot(connection: psycopg.Connection, question: Question) -> tuple[
     connection.execute("SET LOCAL enable_indexscan = off")
     connection.execute("SET LOCAL jit = off")
     connection.execute("SET LOCAL work_mem = '128MB'")
-    seen = _look(connection, question)
-    _check_hours(connection, question, seen)
-    _check_days(connection, question, seen)
-    _check_runs(connection, question, seen)
+    seen = _open(connection, question)
+    round_ = _round(connection, question)
+    looked_at = 0
+    # The newest days, and some of the older ones, have their turn in any case.
+    while (span := round_.next_span()) is not None and not (looked_at > 1 and seen.enough):
+        began = time.monotonic()
+        part = _audit_span(connection, replace(question, start=span.start, end=span.end), seen)
+        seen.add(part)
+        if part.stopped:
+            break
+        round_.done(time.monotonic() - began)
+        looked_at += 1
     tenants: dict[int, str] = dict(connection.execute("SELECT tenant_no, tenant_id FROM tenant").fetchall())
     differences = [_difference(one, seen, tenants) for one in seen.found]
     identities = build_identities(differences, seen.looks)
@@ -111,8 +162,39 @@ def audit_snapshot(connection: psycopg.Connection, question: Question) -> tuple[
     if question.tenants is None:
         identities = [*_ledger_identities(connection, question, seen, rows), *identities]
     through = read_data_through(connection)
-    report = Report(tuple(identities), rows, tuple(seen.waiting), through, seen.checked, seen.known, 0.0)
-    return report, Remembered(seen.right, seen.wrong)
+    report = Report(
+        tuple(identities), rows, tuple(seen.waiting), through, seen.checked, seen.known, 0.0, tuple(round_.left())
+    )
+    return report, Remembered(seen.right, seen.wrong, round_.left_off())
+
+
+def _open(connection: psycopg.Connection, question: Question) -> _Seen:
+    """The snapshot with nothing seen of it yet but what waits and what is closed."""
+    deadline = math.inf if question.seconds_max is None else time.monotonic() + question.seconds_max
+    floors = read_floors(connection)
+    state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
+    waiting = [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM dirty_bucket ORDER BY 1").fetchall()]
+    return _Seen(floors, state[0] if state else _ALWAYS, waiting, deadline)
+
+
+def _round(connection: psycopg.Connection, question: Question) -> Round:
+    """What is to be audited: all at once where there is time, else span after span."""
+    whole = Span(question.start, question.end)
+    row = connection.execute(_EXTENT).fetchone()
+    if question.seconds_max is None or row is None or row[0] is None:
+        return Round(whole)
+    first, today = (_floor(moment, DAY) for moment in row)
+    left_off = read_left_off(connection) if question.everything else None
+    return Round(whole, first, today - DAY, left_off)
+
+
+def _audit_span(connection: psycopg.Connection, question: Question, whole: _Seen) -> _Seen:
+    seen = _look(connection, question, whole.span())
+    _check_hours(connection, question, seen)
+    if not seen.stopped:
+        _check_days(connection, question, seen)
+        _check_runs(connection, question, seen)
+    return seen
 
 
 def _ledger_identities(
@@ -126,15 +208,11 @@ def _ledger_identities(
     ]
 
 
-def _look(connection: psycopg.Connection, question: Question) -> _Seen:
+def _look(connection: psycopg.Connection, question: Question, seen: _Seen) -> _Seen:
     """What every bucket looks like."""
-    floors = read_floors(connection)
-    state = connection.execute("SELECT closed_through FROM rollup_state").fetchone()
-    waiting = [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM dirty_bucket ORDER BY 1").fetchall()]
-    seen = _Seen(floors, state[0] if state else _ALWAYS, waiting)
 
     def look(name: str, query: str) -> None:
-        start = max(question.start, floors.get(name, _ALWAYS))
+        start = max(question.start, seen.floors.get(name, _ALWAYS))
         rows = connection.execute(query.encode(), {"start": start, "end": question.end}).fetchall()
         seen.looks[name] = Looks({row[0]: tuple(int(value or 0) for value in row[1:]) for row in rows})
 
@@ -171,12 +249,18 @@ def _unknown(
 
 
 def _check_hours(connection: psycopg.Connection, question: Question, seen: _Seen) -> None:
-    """Raw events against everything that is built hour by hour or finer."""
+    """Raw events against everything that is built hour by hour or finer, the newest first."""
     raw_floor = seen.floors.get("usage_event", _ALWAYS)
     hours = {hour for name in _HOUR_NAMES for hour in seen.looks[name].rows if hour >= raw_floor}
     prints = {hour: _print(seen, _HOUR_NAMES, hour) for hour in hours}
     unknown = _unknown(connection, question, "hour", prints)
-    for start, end in ranges(unknown, prints, HOUR, seen.floors.values(), seen.looks["usage_event"].rows):
+    compared: list[datetime] = []
+    planned = list(ranges(unknown, prints, HOUR, seen.floors.values(), seen.looks["usage_event"].rows))
+    for start, end in reversed(planned):
+        if compared and seen.late:
+            seen.stopped = True
+            break
+        compared += [hour for hour in unknown if start <= hour < end]
         relations = [(r, level) for r, level in HOUR_RELATIONS if start >= seen.floors.get(r.view(level), _ALWAYS)]
         queries = [statements.differences(relations, question.tenants), statements.unpriced(question.tenants)]
         if start >= seen.floors.get("event_identity", _ALWAYS):
@@ -188,8 +272,8 @@ def _check_hours(connection: psycopg.Connection, question: Question, seen: _Seen
         for query in queries:
             _ask(connection, seen, query, start, end)
     bad = {_floor(one[1], HOUR) for one in seen.found}
-    _judge(seen, "hour", prints, unknown, bad, HOUR)
-    seen.checked, seen.known = len(unknown), len(prints) - len(unknown)
+    _judge(seen, "hour", prints, compared, bad, HOUR)
+    seen.checked, seen.known = len(compared), len(prints) - len(unknown)
 
 
 def _check_days(connection: psycopg.Connection, question: Question, seen: _Seen) -> None:
@@ -288,12 +372,14 @@ def _waits(relation: str, bucket: datetime, seen: _Seen) -> bool:
     return any(bucket <= marked < end for marked in seen.waiting)
 
 
-def _remember(connection: psycopg.Connection, seen: Remembered) -> None:
+def _remember(connection: psycopg.Connection, question: Question, seen: Remembered) -> None:
     try:
         with connection.transaction():
             for scope in ("hour", "day", "run"):
                 save_checkpoints(connection, scope, seen.right.get(scope, {}))
                 forget_checkpoints(connection, scope, seen.wrong.get(scope, []))
+            if question.everything:
+                save_left_off(connection, seen.left_off)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
         # A role that may only read audits from what others remembered.
         return

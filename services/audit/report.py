@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from pricing.money import usd_string
+from services.audit.spans import Span
 
 _MONEY_SUFFIX: Final = "_pico_usd"
 _JSON_INTEGER_MAX: Final = 1 << 53
@@ -63,7 +64,8 @@ class PartitionRow:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`hours_checked` were compared with the raw events now, `hours_known` were right before and look the same."""
+    """`hours_checked` were compared with the raw events now, `hours_known` were right before and look the same. `left`:
+    days that there was no time for, newest first; an audit after this one has their turn."""
 
     identities: tuple[Identity, ...]
     ledger: tuple[PartitionRow, ...]
@@ -72,9 +74,11 @@ class Report:
     hours_checked: int
     hours_known: int
     seconds: float
+    left: tuple[Span, ...] = ()
 
     @property
     def holds(self) -> bool:
+        """Of what was looked at."""
         return all(identity.holds for identity in self.identities)
 
     @property
@@ -100,6 +104,7 @@ def to_json(report: Report) -> dict[str, object]:
         "hours_checked": report.hours_checked,
         "hours_known": report.hours_known,
         "seconds": round(report.seconds, 3),
+        "left": [{"from": _moment(span.start), "to": _moment(span.end)} for span in report.left],
     }
 
 

@@ -82,6 +82,37 @@ def test_a_second_audit_compares_only_what_is_open(counted: Harness, connection:
     assert run_audit(connection, Question(full=True)).hours_known == 0
 
 
+def test_with_no_time_each_audit_goes_on_where_the_last_left_off(
+    counted: Harness, connection: psycopg.Connection
+) -> None:
+    connection.execute("DELETE FROM audit_checkpoint")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    reports = [run_audit(connection, Question(seconds_max=0.0)) for _ in range(3)]
+    assert all(report.holds for report in reports)
+    # The days before yesterday, in turn.
+    first, second = today - timedelta(days=3), today - timedelta(days=2)
+    assert [[(span.start, span.end) for span in report.left] for report in reports] == [
+        [(first, second)], [(second, second + timedelta(days=1))], [(first, second)]
+    ]  # fmt: skip
+    # By then every hour was compared once, and looks the same when there is time for all of them.
+    whole = run_audit(connection, Question(seconds_max=60.0))
+    assert whole.hours_known > 60 and whole.hours_checked <= 2 and whole.left == ()
+    assert connection.execute("SELECT count(*) FROM audit_left_off").fetchone() == (0,)
+
+
+def test_what_is_wrong_in_days_there_was_no_time_for_is_found_when_they_have_their_turn(
+    counted: Harness, connection: psycopg.Connection
+) -> None:
+    assert run_audit(connection, Question()).holds
+    bucket, _ = _corrupt(connection, USAGE, "day", "calls = t.calls + 1")
+    first = run_audit(connection, Question(seconds_max=0.0))
+    assert first.holds and any(span.start <= bucket < span.end for span in first.left)
+    rest = [run_audit(connection, Question(seconds_max=0.0)) for _ in range(3)]
+    assert {one.bucket for report in rest for one in report.differences} == {bucket}
+    _repair_all(connection)
+    assert run_audit(connection, Question()).differences == ()
+
+
 @pytest.mark.parametrize(("rollup", "level"), LEVELS, ids=[rollup.view(level) for rollup, level in LEVELS])
 def test_a_row_that_was_changed_is_named_and_repaired(
     counted: Harness, connection: psycopg.Connection, rollup: Rollup, level: Level

@@ -268,6 +268,11 @@ class LedgerRow(Described):
     quarantined: Count
 
 
+class AuditSpan(Described):
+    from_: Annotated[datetime, Field(alias="from")]
+    to: datetime
+
+
 class AuditReport(Described):
     holds: bool
     identities: list[AuditIdentity]
@@ -276,6 +281,9 @@ class AuditReport(Described):
     hours_checked: Count
     hours_known: Count
     seconds: float
+    left: Annotated[
+        list[AuditSpan], Field(description="Days that there was no time for; the next audit goes on there.")
+    ]
     from_: Annotated[datetime, Field(alias="from")]
     to: datetime
 
