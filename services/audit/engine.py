@@ -35,8 +35,8 @@ DAY: Final = timedelta(days=1)
 _ALWAYS: Final = datetime(1, 1, 2, tzinfo=UTC)
 _NEVER: Final = datetime(9998, 1, 1, tzinfo=UTC)
 _STATEMENT_SECONDS_MAX: Final = 120
-# A range is compared by one scan: few of them, and none whose groups outgrow the memory.
-EVENTS_PER_RANGE: Final = 400_000
+# A range is compared by one scan: few of them, but none that takes more than some seconds.
+EVENTS_PER_RANGE: Final = 150_000
 _RANGE_MAX: Final = timedelta(days=31)
 HOUR_RELATIONS: Final[tuple[Relation, ...]] = tuple(
     (rollup, level) for rollup in FAMILIES for level in rollup.levels if level != "day"
@@ -139,12 +139,12 @@ def run_audit(connection: psycopg.Connection, question: Question) -> Report:
 def audit_snapshot(connection: psycopg.Connection, question: Question) -> tuple[Report, Remembered]:
     """The audit within a transaction that sees one snapshot, and what is to be remembered of it."""
     connection.execute(f"SET LOCAL statement_timeout = {_STATEMENT_SECONDS_MAX * 1000}")
+    round_ = _round(connection, question)
     # Ranges are read whole: an index would fetch their rows one by one, in its own order.
     connection.execute("SET LOCAL enable_indexscan = off")
     connection.execute("SET LOCAL jit = off")
     connection.execute("SET LOCAL work_mem = '128MB'")
     seen = _open(connection, question)
-    round_ = _round(connection, question)
     looked_at = 0
     # The newest days, and some of the older ones, have their turn in any case.
     while (span := round_.next_span()) is not None and not (looked_at > 1 and seen.enough):

@@ -35,7 +35,7 @@ _BY_PARTITION: Final = (
 )
 # Days are kept longest: below the floor of the minutes they stand for them.
 _KEPT: Final = (
-    "SELECT coalesce((SELECT sum(calls) FROM usage_minute WHERE bucket >= %(floor)s), 0) "
+    "SELECT coalesce((SELECT sum(calls) FROM usage_minute_base WHERE bucket >= %(floor)s), 0) "
     "+ coalesce((SELECT sum(calls) FROM usage_day WHERE bucket < %(floor)s), 0)"
 )
 

@@ -25,7 +25,7 @@ EXIT_DIFFERS = 1
 EXIT_ERROR = 2
 _SHOWN_MAX = 20
 # People wait for it; a store of months takes several.
-_SECONDS = 50.0
+_SECONDS = 40.0
 
 
 class _Instant(click.ParamType):

@@ -24,6 +24,8 @@ import psycopg
 from psycopg import sql
 
 from deploy.timescale.migrate import migrate
+from services.audit.engine import Question as Audit
+from services.audit.engine import run_audit
 from services.contracts.signin import OPERATOR, make_signin_token
 from services.runtime.embedded.backends import EmbeddedBackends
 from tests.backends import temporary_home, with_database
@@ -37,6 +39,7 @@ _ASKED: Final = 10
 _WARM: Final = 3
 _SECRET: Final = "the secret of the benchmark's sessions"
 _EXPORT_DAYS: Final = 3
+_AUDIT_SECONDS: Final = 40.0
 # Of large, middling and small ones.
 _ASKED_OF: Final = ("tenant-01", "tenant-02", "tenant-05", "tenant-10", "tenant-20")
 
@@ -78,6 +81,8 @@ def measure(counts: list[int], keep: Path | None, asked: int = 30) -> Iterator[s
                     yield from _paints(server)
                     yield from _export(server)
                 yield from _buckets(server, count)
+            if count == max(counts):
+                yield from _audits(dsn)
         if len(counts) > 1:
             yield from _beside(figures)
 
@@ -243,6 +248,19 @@ def _buckets(server: Server, events: int) -> Iterator[str]:
         asked = Question("", None, (path,))
         times = [_timed(server, connection, asked, 0) for _ in range(_ASKED)]
         yield f"| {days * 24} | {statistics.median(times):.0f} |"
+
+
+def _audits(dsn: str) -> Iterator[str]:
+    """The first looks at all that is there, none of which was ever audited."""
+    with psycopg.connect(dsn, autocommit=True, options="-c timezone=UTC") as connection:
+        connection.execute("TRUNCATE audit_checkpoint, audit_left_off")
+        yield f"\nAudits that end after about {_AUDIT_SECONDS:.0f} s.\n"
+        yield "| | s | hours compared | known from before | days left |\n|---|---:|---:|---:|---:|"
+        for name in ("first", "second", "third"):
+            report = run_audit(connection, Audit(seconds_max=_AUDIT_SECONDS))
+            assert report.holds, report.differences[:5]
+            left = sum(((span.end - span.start).days for span in report.left), 0)
+            yield f"| {name} | {report.seconds:.1f} | {report.hours_checked:,} | {report.hours_known:,} | {left} |"
 
 
 def _beside(figures: dict[int, dict[str, list[float]]]) -> Iterator[str]:

@@ -20,6 +20,8 @@ DAYS: Final = 90
 TENANTS: Final = 20
 _WORKERS: Final = 2
 _DAY = timedelta(days=1)
+# Identities are kept no longer than events may come late.
+_IDENTITIES_FROM: Final = "date_trunc('day', now(), 'UTC') - INTERVAL '45 days'"
 _WIDTHS: dict[Level, str] = {"minute": "1 minute", "15m": "15 minutes", "hour": "1 hour", "day": "1 day"}
 
 # One row per kind of work: an agent works for one feature, mostly with one model. Prices are USD per million tokens in
@@ -247,7 +249,7 @@ def _folds() -> Iterator[str]:
     )
     yield (
         "INSERT INTO piece_event_identity SELECT tenant_no, event_key, 0, occurred_at FROM piece_usage_event "
-        "WHERE occurred_at > now() - INTERVAL '45 days'"
+        f"WHERE occurred_at >= {_IDENTITIES_FROM}"
     )
 
 
@@ -272,10 +274,16 @@ def _finish(dsn: str, found: Generated) -> None:
             "UPDATE rollup_state SET closed_through = %(at)s, materialized_through = %(at)s", {"at": closed}
         )
         connection.execute(
-            "INSERT INTO ledger (cluster_id, topic_id, topic, kafka_partition, stream_through, counted) "
-            "VALUES ('bench', 'bench', 'bench', 0, %s, %s)",
-            (found.end, found.events),
+            "INSERT INTO ledger (cluster_id, topic_id, topic, kafka_partition, stream_through, events_read, counted) "
+            "VALUES ('bench', 'bench', 'bench', 0, %(end)s, %(events)s, %(events)s)",
+            {"end": found.end, "events": found.events},
         )
+        connection.execute(
+            "INSERT INTO unpriced_event (provider, model, price_book_version, occurred_at, tenant_no, event_key) "
+            "SELECT provider, model, price_book_version, occurred_at, tenant_no, event_key FROM usage_event "
+            "WHERE cost_pico_usd IS NULL"
+        )
+        connection.execute(f"INSERT INTO retention_floor VALUES ('event_identity', {_IDENTITIES_FROM}, now())".encode())
         connection.execute("VACUUM ANALYZE")
         _check(connection, found)
 
