@@ -17,8 +17,9 @@ from tests.integration.isolation.conftest import TENANTS, Seeded
 
 # Tables that no reader has a view of, and why not.
 NOT_FOR_READERS = {
-    "admin_log", "alembic_version", "api_key", "audit_checkpoint", "quarantined_event", "tenant_role",  # operators only
-    "ledger_gap", "ledger_halt", "price_book", "price_book_refusal", "unmerged_bucket",  # the pipeline's own
+    "admin_log", "alembic_version", "api_key", "quarantined_event", "tenant_role",  # operators only
+    "audit_checkpoint", "audit_left_off", "ledger_gap", "ledger_halt", "price_book", "price_book_refusal",
+    "unmerged_bucket",  # the pipeline's own
     "price_override",  # admins only
 }  # fmt: skip
 
