@@ -255,7 +255,7 @@ def _audits(dsn: str) -> Iterator[str]:
     with psycopg.connect(dsn, autocommit=True, options="-c timezone=UTC") as connection:
         connection.execute("TRUNCATE audit_checkpoint, audit_left_off")
         yield f"\nAudits that end after about {_AUDIT_SECONDS:.0f} s.\n"
-        yield "| | s | hours compared | known from before | days left |\n|---|---:|---:|---:|---:|"
+        yield "| | s | hours compared | known from before | days not looked at this time |\n|---|---:|---:|---:|---:|"
         for name in ("first", "second", "third"):
             report = run_audit(connection, Audit(seconds_max=_AUDIT_SECONDS))
             assert report.holds, report.differences[:5]
