@@ -137,4 +137,4 @@ def alert_sentence(fired: Sequence[Mapping[str, Any]]) -> Sentence:
         return (Words("Nothing is firing. The last alert is resolved."),)
     number = f"{number_word(len(firing)).capitalize()} {plural(len(firing), 'alert')}"
     verb = "fires" if len(firing) == 1 else "fire"
-    return (Words(number, "alarm"), Words(f" {verb}: {firing[0]['title']}"))
+    return (Words(number, "alarm"), Words(f" {verb}: {firing[0]['title']}."))
