@@ -108,7 +108,8 @@ def run_rows(runs: Sequence[Run]) -> tuple[RunRow, ...]:
         RunRow(
             run.run_id, run_href(run.tenant_id, run.run_id), run.tenant_id, default_label(run.agent_id), run.started_at,
             # From its first to its last call: of one call nothing is known of it.
-            duration(run.ended_at - run.started_at) if run.calls > 1 else "–", run.calls, run.unpriced_events, run.cost_pico_usd,
+            duration(run.ended_at - run.started_at) if run.calls > 1 else "–",
+            run.calls, run.unpriced_events, run.cost_pico_usd,
             share(run.cost_pico_usd, dearest),
         )
         for run in runs
