@@ -6,11 +6,13 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import faust
 
+from services.processor.gathering import gathered
 from services.processor.ledger import Stream
 from services.processor.settings import ProcessorSettings
 from services.processor.transport import LedgerTransport
@@ -18,8 +20,8 @@ from services.processor.unpacking import bound_unpacking
 from services.processor.worker import Worker
 from services.runtime.kafka_settings import KafkaSecurity
 
-# Of messages with an event or two a flush has at most so many: much of its price is theirs.
-_SMALL_MESSAGES_MAX = 2_000
+# Of messages with an event or two a flush has at most so many times what one take holds: much of its price is theirs.
+_TAKES_MAX = 12
 
 
 def build_app(
@@ -67,20 +69,22 @@ def build_app(
 
     async def work_off(messages: Any) -> None:  # noqa: ANN401
         at_work: asyncio.Task[None] | None = None
-        waiting: list[Any] = []
         # Of a backlog messages are collected while those before them are worked off: fetching them takes its time, too.
-        async for batch in messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds):
-            waiting += batch
-            much = worker.is_much(waiting)
-            # As many as one take can hold and still little: there is more of it, and each flush has its price.
-            if len(batch) >= settings.flush_messages_max and not much and len(waiting) < _SMALL_MESSAGES_MAX:
-                continue
-            if at_work is not None:
-                await at_work
-            at_work = asyncio.create_task(or_crash(worker.take(messages, waiting)))
-            waiting = []
-            if not much:
-                await at_work
+        takes = messages.noack_take(settings.flush_messages_max, within=settings.flush_linger_seconds)
+        # Of small ones as many as a take holds are still little, and each flush has its price.
+        gathering = gathered(
+            takes,
+            settings.flush_messages_max,
+            lambda found: len(found) >= _TAKES_MAX * settings.flush_messages_max or worker.is_much(found),
+            settings.flush_linger_seconds,
+        )
+        async with aclosing(gathering) as batches:
+            async for batch in batches:
+                if at_work is not None:
+                    await at_work
+                at_work = asyncio.create_task(or_crash(worker.take(messages, batch)))
+                if not worker.is_much(batch):
+                    await at_work
 
     async def apply(messages: Any) -> None:  # noqa: ANN401
         await or_crash(work_off(messages))

@@ -28,8 +28,8 @@ class ProcessorSettings(KafkaSecuritySettings):
     usage_topic: str = USAGE_EVENTS.name
     dead_letter_topic: str = DEAD_LETTER.name
     spikes_topic: str = SPEND_SPIKES.name
-    # Messages of up to 500 events in one transaction, and how long a flush waits for more.
-    # Small messages fill a flush by their number, large ones by their bytes.
+    # Messages of up to 500 events that are taken at once, and how long a take waits for more. Large messages fill a
+    # flush by their bytes; of small ones several full takes are one, while they are less than `lanes_bytes_min`.
     flush_messages_max: int = 160
     flush_bytes_max: int = 5_000_000
     # So many flushes, of different partitions, are stored at the same time where that many bytes are waiting together.

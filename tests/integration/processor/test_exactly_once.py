@@ -22,7 +22,7 @@ def test_killed_three_times_at_random_the_totals_are_exact(backends: Backends, t
     producer, draw = books(SEED), random.Random(SEED)
     with fresh_database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
         # Small flushes, so that each kill meets one under way.
-        settings = {"FLUSH_MESSAGES_MAX": "10"}
+        settings = {"FLUSH_MESSAGES_MAX": "10", "LANES_BYTES_MIN": "1"}
         processor = Processor(backends.kafka_bootstrap, dsn, topics, tmp_path / "processor.log", settings=settings)
         produce(backends.kafka_bootstrap, topics.usage_events.name, serialized(producer.batches(40_000, size=100)))
         processor.start()
@@ -50,6 +50,23 @@ def test_killed_three_times_at_random_the_totals_are_exact(backends: Backends, t
         assert {tenant: tuple(map(int, rest)) for tenant, *rest in by_tenant} == {
             tenant: (t.calls, t.prompt_tokens, t.completion_tokens) for tenant, t in producer.by_tenant.items()
         }
+
+
+def test_as_many_small_messages_as_a_take_holds_are_counted_though_nothing_comes_after_them(
+    backends: Backends, tmp_path: Path
+) -> None:
+    producer = books(SEED + 2)
+    with fresh_database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
+        # They wait for more of them before they are a flush, and there is none.
+        settings = {"FLUSH_MESSAGES_MAX": "10"}
+        processor = Processor(backends.kafka_bootstrap, dsn, topics, tmp_path / "processor.log", settings=settings)
+        values = serialized(producer.batches(20, size=1))
+        produce(backends.kafka_bootstrap, topics.usage_events.name, values)
+        processor.start()
+        try:
+            processor.wait_read(producer.calls, seconds=30)
+        finally:
+            assert processor.stop() == 0
 
 
 def test_garbage_among_good_events_is_set_aside_with_reasons_and_the_good_ones_count(
