@@ -57,14 +57,15 @@ def test_as_many_small_messages_as_a_take_holds_are_counted_though_nothing_comes
 ) -> None:
     producer = books(SEED + 2)
     with fresh_database(backends.database_dsn) as dsn, fresh_topics(backends.kafka_bootstrap) as topics:
-        # They wait for more of them before they are a flush, and there is none.
         settings = {"FLUSH_MESSAGES_MAX": "10"}
         processor = Processor(backends.kafka_bootstrap, dsn, topics, tmp_path / "processor.log", settings=settings)
-        values = serialized(producer.batches(20, size=1))
-        produce(backends.kafka_bootstrap, topics.usage_events.name, values)
         processor.start()
         try:
-            processor.wait_read(producer.calls, seconds=30)
+            # Each time they wait for more of them before they are a flush, and there is none.
+            for counted in (10, 20, 30):
+                values = serialized(producer.batches(10, size=1))
+                produce(backends.kafka_bootstrap, topics.usage_events.name, values)
+                processor.wait_read(counted, seconds=30)
         finally:
             assert processor.stop() == 0
 
