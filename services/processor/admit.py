@@ -51,7 +51,7 @@ def admit(decoded: Decoded) -> None:
 
 
 def _drop(decoded: Decoded, mask: Mask) -> None:
-    decoded.keep(pa.array(np.flatnonzero(~mask)))
+    decoded.keep(~mask)
 
 
 def _judge(decoded: Decoded, row: int) -> DeadEvent | None:

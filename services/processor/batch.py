@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,13 @@ class Decoded:
     admitted: frozenset[tuple[int, int]] = frozenset()
     # (partition, offset) of each message → events in it, 1 for one that is bad as a whole; counted first of all.
     read: dict[tuple[int, int], int] = field(default_factory=dict)
+    # 8 bytes for the identity of each row there was, in order: what shares none of them shares no identity.
+    halves: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
 
-    def keep(self, rows: pa.Array) -> None:
-        """Keeps the rows whose numbers are in the int64 array `rows` (ascending)."""
-        self.table = self.table.take(rows)
-        self.payloads = [self.payloads[row] for row in rows.to_pylist()]
+    def keep(self, mask: NDArray[np.bool_]) -> None:
+        """Keeps the rows that `mask` says, one bool a row."""
+        self.table = self.table.filter(pa.array(mask))
+        self.payloads = list(compress(self.payloads, mask.tolist()))
 
     def is_admitted(self, row: int) -> bool:
         place = self.place(row)

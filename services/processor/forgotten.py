@@ -37,14 +37,12 @@ def without_forgotten(connection: psycopg.Connection, flush: Flush) -> Flush:
     forgotten = occurred_us < row[0]
     if decoded.admitted:  # an operator has said that they count
         forgotten &= [not decoded.is_admitted(index) for index in range(len(forgotten))]
-    if decoded.admitted:
-        forgotten &= [not decoded.is_admitted(index) for index in range(len(forgotten))]
     if not forgotten.any():
         return flush
     apart = [_quarantined(decoded, index) for index in np.flatnonzero(forgotten).tolist()]
     # The flush itself stays as it was: a transaction that fails is tried again with it.
     left = replace(decoded, quarantined=[*decoded.quarantined, *apart])
-    left.keep(pa.array(np.flatnonzero(~forgotten)))
+    left.keep(~forgotten)
     return encode(left)
 
 

@@ -66,7 +66,9 @@ def identify(decoded: Decoded) -> None:
     decoded.table = decoded.table.append_column("event_key", key_column).append_column(
         "content_hash", pa.array(content)
     )
-    alike = _alike(_halves(keys))
+    halves = _halves(keys)
+    decoded.halves = np.sort(halves)
+    alike = _alike(halves, decoded.halves)
     if len(alike):
         _drop_repeats(decoded, alike, content)
 
@@ -86,9 +88,8 @@ def _halves(keys: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.asarray(halves[:, 0] ^ halves[:, 1])
 
 
-def _alike(halves: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The rows that share their value with another, ascending."""
-    order = np.sort(halves)
+def _alike(halves: NDArray[np.uint64], order: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The rows that share their value with another, ascending; `order` are the values sorted."""
     repeated = order[1:][order[1:] == order[:-1]]
     return np.flatnonzero(np.isin(halves, repeated)) if len(repeated) else np.zeros(0, dtype=np.int64)
 
@@ -112,7 +113,7 @@ def _drop_repeats(decoded: Decoded, alike: NDArray[np.int64], content: np.ndarra
         else:
             decoded.dead.append(conflict(decoded, row))
     if not kept.all():
-        decoded.keep(pa.array(np.flatnonzero(kept)))
+        decoded.keep(kept)
 
 
 def conflict(decoded: Decoded, row: int) -> DeadEvent:

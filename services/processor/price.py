@@ -59,7 +59,9 @@ def _bury(decoded: Decoded, rows: tuple[int, ...], detail: str) -> None:
         decoded.dead.append(
             DeadEvent(decoded.place(row), received_us, Reason.OVERFLOW, detail, decoded.payloads[row], tenant, event)
         )
-    decoded.keep(pa.array(np.setdiff1d(np.arange(len(table)), rows)))
+    left = np.ones(len(table), dtype=bool)
+    left[list(rows)] = False
+    decoded.keep(left)
 
 
 def _storage_columns(table: pa.Table) -> dict[str, pa.Array]:

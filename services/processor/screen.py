@@ -53,12 +53,13 @@ class Screen:
         if not self._needed() or not len(decoded.table):
             return False
         try:
-            counted = self._counted(decoded, tenant_numbers)
+            counted = dict(self._counted(decoded, tenant_numbers))
         except psycopg.Error:
             return False
-        leave_out(decoded, counted)
         for flush in before:
-            leave_out(decoded, under_way(decoded, flush))
+            for row, same in under_way(decoded, flush):
+                counted.setdefault(row, same)
+        leave_out(decoded, sorted(counted.items()))
         return True
 
     def close(self) -> None:
@@ -75,14 +76,23 @@ class Screen:
 
 def under_way(decoded: Decoded, before: Decoded) -> Counted:
     """The rows whose identity is in `before` too, and whether their content is the same. Pure."""
-    mine, others = half_keys(decoded.table.column("event_key")), half_keys(before.table.column("event_key"))
-    candidates = np.flatnonzero(np.isin(mine, others))
-    if not len(candidates):
+    shared = _shared(decoded.halves, before.halves)
+    if not len(shared):
         return []
+    mine, others = half_keys(decoded.table.column("event_key")), half_keys(before.table.column("event_key"))
+    candidates = np.flatnonzero(np.isin(mine, shared))
     there = np.flatnonzero(np.isin(others, mine[candidates]))
     known = dict(zip(identities(before, there), _contents(before, there), strict=True))
     rows = zip(candidates.tolist(), identities(decoded, candidates), _contents(decoded, candidates), strict=True)
     return [(row, known[identity] == content) for row, identity, content in rows if identity in known]
+
+
+def _shared(mine: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What both hold; both are in order."""
+    if not len(others):
+        return others
+    at = np.minimum(np.searchsorted(others, mine), len(others) - 1)
+    return np.asarray(mine[others[at] == mine], dtype=np.uint64)
 
 
 def _contents(decoded: Decoded, rows: NDArray[np.int64]) -> list[int]:
@@ -97,4 +107,4 @@ def leave_out(decoded: Decoded, counted: Counted) -> None:
     decoded.dead += [conflict(decoded, row) for row, same in counted if not same]
     left = np.ones(len(decoded.table), dtype=bool)
     left[[row for row, _ in counted]] = False
-    decoded.keep(pa.array(np.flatnonzero(left)))
+    decoded.keep(left)

@@ -277,7 +277,7 @@ def _not_applied_yet(flush: Flush, next_offsets: Mapping[int, int]) -> Flush:
 
     table = decoded.table
     partitions, offsets = (table.column(name).to_pylist() for name in ("kafka_partition", "kafka_offset"))
-    rows = [r for r, (p, o) in enumerate(zip(partitions, offsets, strict=True)) if new(Place(p, o, 0))]
+    mask = np.array([new(Place(p, o, 0)) for p, o in zip(partitions, offsets, strict=True)], dtype=bool)
     spans = {
         p: Span(
             max(span.first_offset, next_offsets[p]),
@@ -298,7 +298,7 @@ def _not_applied_yet(flush: Flush, next_offsets: Mapping[int, int]) -> Flush:
         decoded.admitted,
         {place: events for place, events in decoded.read.items() if new(Place(*place, 0))},
     )
-    kept.keep(pa.array(rows, pa.int64()))
+    kept.keep(mask)
     return encode(kept)
 
 
@@ -319,7 +319,7 @@ def _without(flush: Flush, losers: Sequence[tuple[int, bool]], repeats: list[Pla
     left.dead += [conflict(decoded, row) for row, same in losers if not same]
     taken = np.zeros(flush.count, dtype=bool)
     taken[[row for row, _ in losers]] = True
-    left.keep(pa.array(np.flatnonzero(~taken)))
+    left.keep(~taken)
     return encode(left)
 
 
