@@ -89,7 +89,8 @@ class Report:
 def said(measure: str, value: int) -> str:
     """A figure for people: money in dollars, the rest with separators."""
     if measure.rpartition(": ")[2].endswith(_MONEY_SUFFIX):
-        return "$" + usd_string(value)
+        whole, dot, rest = usd_string(abs(value)).partition(".")
+        return f"{'-' if value < 0 else ''}${int(whole):,}{dot}{rest}"
     return f"{value:,}"
 
 

@@ -56,6 +56,8 @@ def test_a_difference_that_waits_for_refresh_breaks_nothing() -> None:
 def test_money_is_said_exactly_in_dollars() -> None:
     assert said("billed_pico_usd", 69_000_000) == "$0.000069"
     assert said("run7: billed_pico_usd", 1) == "$0.000000000001"
+    assert said("billed_pico_usd", 2_709_658_561_530_000) == "$2,709.65856153"
+    assert said("adjustment_pico_usd", -500_000_000_000) == "-$0.5"
     assert said("calls", 1_234_567) == "1,234,567"
 
 
