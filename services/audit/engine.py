@@ -180,8 +180,10 @@ def _open(connection: psycopg.Connection, question: Question) -> _Seen:
 def _round(connection: psycopg.Connection, question: Question) -> Round:
     """What is to be audited: all at once where there is time, else span after span."""
     whole = Span(question.start, question.end)
+    if question.seconds_max is None:
+        return Round(whole)
     row = connection.execute(_EXTENT).fetchone()
-    if question.seconds_max is None or row is None or row[0] is None:
+    if row is None or row[0] is None:
         return Round(whole)
     first, today = (_floor(moment, DAY) for moment in row)
     left_off = read_left_off(connection) if question.everything else None

@@ -21,6 +21,10 @@ class Span:
     start: datetime
     end: datetime
 
+    def __str__(self) -> str:
+        """Its first and its last day."""
+        return f"{self.start:%Y-%m-%d} to {self.end - _DAY:%Y-%m-%d}"
+
 
 class Round:
     """Once round what is kept: the newest days in one span, then on from where the last audit left off, backwards to

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 import psycopg
@@ -147,9 +147,7 @@ def show(report: Report, say: Callable[[str], None]) -> None:
     say(f"{verdict}{through}.")
     say(f"{report.hours_checked:,} hours compared with the raw events, {known}, in {report.seconds:.1f} s.")
     if report.left:
-        spans = " and ".join(
-            f"{span.start:%Y-%m-%d} to {span.end - timedelta(days=1):%Y-%m-%d}" for span in report.left
-        )
+        spans = " and ".join(map(str, report.left))
         say(f"Not looked at for want of time: {spans}. The next audit goes on there; --seconds 0 has it all now.")
     if report.waiting:
         first = report.waiting[0].isoformat(timespec="minutes")

@@ -145,12 +145,12 @@ class Merger:
 
     def _merge(self, connection: psycopg.Connection, key: tuple[str, datetime], until: float) -> bool:
         """Goes on with a bucket that was begun, by one piece at least; whether it is done."""
-        begun: _Begun | None = self._begun.pop(key)
+        begun = _merge_piece(connection, self._begun.pop(key))
         while begun is not None and begun.tenant_next < _TENANTS_END:
-            begun = _merge_piece(connection, begun)
-            if begun is not None and time.monotonic() > until and begun.tenant_next < _TENANTS_END:
+            if time.monotonic() > until:
                 self._begun[key] = begun
                 return False
+            begun = _merge_piece(connection, begun)
         if begun is None:
             return False
         self._merged_rows[key] = begun.rows

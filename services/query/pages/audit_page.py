@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from services.audit.report import Difference, Identity, Report, said
-from services.audit.spans import Span
 from services.query.pages.formats import count, plural
 from services.query.pages.sentences import Sentence, Words
 
@@ -26,7 +24,7 @@ def audit_context(report: Report) -> dict[str, Any]:
         "hours_checked": report.hours_checked,
         "hours_known": report.hours_known,
         "seconds": report.seconds,
-        "left": [_days(span) for span in report.left],
+        "left": report.left,
     }
 
 
@@ -39,10 +37,6 @@ def audit_sentence(report: Report) -> Sentence:
     broken = sum(not identity.holds for identity in report.identities)
     verb = "does" if broken == 1 else "do"
     return (Words(f"{count(broken)} {plural(broken, 'identity', 'identities')}", "alarm"), Words(f" {verb} not hold."))
-
-
-def _days(span: Span) -> str:
-    return f"{span.start:%Y-%m-%d} to {span.end - timedelta(days=1):%Y-%m-%d}"
 
 
 def _row(identity: Identity) -> dict[str, Any]:

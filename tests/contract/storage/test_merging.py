@@ -41,6 +41,22 @@ def _sums(harness: Harness) -> list[tuple[object, ...]]:
     ]
 
 
+def _append(
+    storage: str, bucket: datetime, count: int, *, tenant: int, feature: str, models: int = 1_000_000, calls: int = 1
+) -> None:
+    """Rows of so many models, with their mark, as a flush appends them."""
+    with psycopg.connect(storage) as connection:
+        connection.execute(
+            "INSERT INTO latency_hour_base (bucket, tenant_no, kafka_partition, feature, model, latency_bucket, calls) "
+            "SELECT %s, %s, 0, %s, 'm' || n %% %s, 3, %s FROM generate_series(1, %s) AS n",
+            (bucket, tenant, feature, models, calls, count),
+        )
+        connection.execute(
+            "INSERT INTO unmerged_bucket (rollup, bucket, row_count) VALUES ('latency_hour_base', %s, %s)",
+            (bucket, count),
+        )
+
+
 def test_what_flushes_appended_becomes_one_row_a_key_and_sums_stay(
     harness: Harness, own: Callable[..., Books], merger: Merger
 ) -> None:
@@ -87,16 +103,7 @@ def test_a_large_bucket_takes_several_passes_and_what_comes_meanwhile_is_merged_
     rows = {71: 3_000, 72: 2_500, 73: 9_000, 74: 10}
 
     def append(tenant: int, count: int) -> None:
-        with psycopg.connect(storage) as connection:
-            connection.execute(
-                "INSERT INTO latency_hour_base (bucket, tenant_no, kafka_partition, feature, model, latency_bucket, "
-                "calls) SELECT %s, %s, 0, 'pieces', 'm' || n %% 10, 3, 1 FROM generate_series(1, %s) AS n",
-                (bucket, tenant, count),
-            )
-            connection.execute(
-                "INSERT INTO unmerged_bucket (rollup, bucket, row_count) VALUES ('latency_hour_base', %s, %s)",
-                (bucket, count),
-            )
+        _append(storage, bucket, count, tenant=tenant, feature="pieces", models=10)
 
     def found() -> list[tuple[object, ...]]:
         return harness.all(
@@ -134,16 +141,7 @@ def test_a_bucket_is_merged_while_it_grows_and_late_rows_leave_a_large_one_alone
     bucket = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
 
     def append(count: int, calls: int) -> None:
-        with psycopg.connect(storage) as connection:
-            connection.execute(
-                "INSERT INTO latency_hour_base (bucket, tenant_no, kafka_partition, feature, model, latency_bucket, "
-                "calls) SELECT %s, 7, 0, 'merging', 'm' || n, 3, %s FROM generate_series(1, %s) AS n",
-                (bucket, calls, count),
-            )
-            connection.execute(
-                "INSERT INTO unmerged_bucket (rollup, bucket, row_count) VALUES ('latency_hour_base', %s, %s)",
-                (bucket, count),
-            )
+        _append(storage, bucket, count, tenant=7, feature="merging", calls=calls)
 
     def found() -> tuple[object, ...]:
         return harness.one("SELECT count(*), sum(calls)::bigint FROM latency_hour_base WHERE feature = 'merging'")
